@@ -1,0 +1,27 @@
+"""A file that appears under its name only when it is whole: written as `*.tmp`, synced, renamed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Open `path` for writing bytes; a reader sees the old file or the whole new one, never a half.
+
+    The temporary file lies beside the target (rename is atomic only within one filesystem) and is removed on any error.
+
+    Raises:
+        OSError: the folder is missing or not writable, or the disk is full.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb", buffering=1 << 20) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
