@@ -6,7 +6,7 @@ import click
 
 from vlm_sft import __version__
 
-# Name -> module that holds a click command of the same name; imported only when it is run, so that `--help` stays quick.
+# Name -> module that holds a click command of that name; imported only when it is run, so that `--help` stays quick.
 COMMANDS = {
     "prepare": ("vlm_sft.prepare.cli", "dataset rows -> ms-swift JSONL"),
     "fetch": ("vlm_sft.cluster.fetch", "download a model into the cache, before a GPU is asked for"),

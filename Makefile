@@ -1,0 +1,62 @@
+# Everything that a newcomer types. `make help` lists it; each target sets up what it needs, and a second run downloads nothing.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+TOOLS := .tools
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.8
+VALUES := $(filter-out values/clusters/%,$(wildcard values/*.yaml))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup smoke test lint goldens lock bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.done $(TOOLS)/.done ## make .venv from the pinned requirements, and find or unpack Helm
+
+smoke: setup ## train a tiny Qwen3-VL on FIRE trajectories, on this machine's CPU, as Helm renders it
+	@$(BIN)/python tests/smoke/smoke.py
+
+test: setup ## run the tests
+	@cd python && ../$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy --strict, yamllint, helm lint --strict
+	$(BIN)/ruff check --config python/pyproject.toml python tests
+	$(BIN)/ruff format --check --config python/pyproject.toml python tests
+	cd python && ../$(BIN)/mypy --config-file pyproject.toml
+	$(BIN)/yamllint --strict .
+	@for file in $(VALUES); do \
+	  for helm in $(TOOLS)/helm3/helm $(TOOLS)/helm4/helm; do \
+	    $$helm lint --strict --quiet charts/vlm-sft -f $$file || exit 1; done; done
+
+goldens: setup ## render every values file anew into tests/data/goldens
+	@cd python && ../$(BIN)/python -m pytest -q ../tests/chart --update-goldens
+
+bench: setup ## measure speed and memory against their floors
+	@for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+lock: $(VENV)/.uv ## resolve the requirements anew
+	cd python && ../$(VENV)/.uv/bin/uv pip compile -q --no-header --python-version 3.11 --universal --generate-hashes \
+	  pyproject.toml --extra train -o requirements.txt
+	cd python && ../$(VENV)/.uv/bin/uv pip compile -q --no-header --python-version 3.11 --universal --generate-hashes \
+	  pyproject.toml --extra train --group dev -c requirements.txt -o requirements-dev.txt
+
+clean: ## remove everything that these targets made
+	rm -rf $(VENV) $(TOOLS) .smoke
+
+$(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
+	  f"error: {sys.executable} is Python {v[0]}.{v[1]}, need 3.11, 3.12 or 3.13; name one: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)/.uv && $(VENV)/.uv/bin/pip install --quiet uv==$(UV_VERSION)
+
+$(VENV)/.done: python/requirements-dev.txt python/pyproject.toml | $(VENV)/.uv
+	@echo "installing the pinned requirements into $(VENV) (about 6 GB)" >&2
+	@$(VENV)/.uv/bin/uv pip sync --quiet --require-hashes --python $(BIN)/python python/requirements-dev.txt
+	@$(VENV)/.uv/bin/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e python
+	@touch $@
+
+$(TOOLS)/.done: tests/tools.py | $(VENV)/.uv
+	@$(BIN)/python tests/tools.py $(TOOLS)
+	@touch $@

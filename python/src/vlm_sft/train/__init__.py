@@ -1,0 +1,1 @@
+"""What the training container runs: preflight, resume, hand over to ms-swift, run report."""

@@ -1,0 +1,168 @@
+"""Preflight: everything that would make the run die later, looked at before the first model weight is read.
+
+A check returns one clear line, or None. `Problem.permanent` tells whether a restarted pod would meet it again.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlm_sft.train.swift_config import SwiftConfig
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A failed check: key, got, need, way out."""
+
+    message: str
+    permanent: bool  # the same pod would fail the same way again: Kubernetes must not retry
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the chart promised this run."""
+
+    gpus: int  # on this node; 0 = none
+    data_marker: Path | None  # stats.json of a preparation, written last
+    min_free_gib: float  # on the filesystem of the run directory
+    gated: bool  # the model's licence must have been accepted: a token has to be there
+
+
+def problems(config: SwiftConfig, needs: Needs) -> list[Problem]:
+    """Run every check and return what failed, all of it at once."""
+    found: list[Problem] = []
+    for check in (_environment, _gpus, _data_marker, _datasets, _model, _token, _disk, _port):
+        found.extend(check(config, needs))
+    return found
+
+
+def _environment(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
+    for name, value in config.env.items():
+        got = os.environ.get(name)
+        if got is not None and got != value:
+            yield Problem(
+                f"ENV.{name}: the environment says {got!r}, the config {value!r}; ms-swift would take the first: "
+                "remove one of the two",
+                permanent=True,
+            )
+
+
+def visible_gpus() -> list[str]:
+    """Return the name of each GPU that this container sees; empty without a driver."""
+    try:
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        output = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in output.splitlines() if line.strip()]
+
+
+def _gpus(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
+    if not needs.gpus:
+        return
+    names = visible_gpus()
+    if len(names) < needs.gpus:
+        seen = f"{len(names)} ({', '.join(names)})" if names else "none"
+        yield Problem(
+            f"GPUs: {seen} visible, need {needs.gpus}; look at `kubectl describe pod` and at gpu.resourceName",
+            permanent=False,  # a node with a broken GPU: another one may do
+        )
+    processes = config.env.get("NPROC_PER_NODE", "1")
+    if processes != str(needs.gpus):
+        yield Problem(f"ENV.NPROC_PER_NODE: got {processes}, need {needs.gpus} (one process a GPU)", permanent=True)
+
+
+def _data_marker(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
+    marker = needs.data_marker
+    if marker is None:
+        return
+    way_out = "look at the preparation's log, or run `vlm-sft prepare` again"
+    try:
+        files = json.loads(marker.read_bytes())["files"]
+        sizes = {str(marker.parent / name): int(facts["bytes"]) for name, facts in files.items()}
+    except OSError:
+        yield Problem(f"{marker}: missing, so the preparation has not finished; {way_out}", permanent=True)
+        return
+    except (ValueError, KeyError, TypeError, AttributeError):
+        yield Problem(f"{marker}: not a statistics file of `vlm-sft prepare`; {way_out}", permanent=True)
+        return
+    for dataset in [*config.texts("dataset"), *config.texts("val_dataset")]:
+        path = Path(dataset.partition("#")[0])
+        if path.parent == marker.parent and path.is_file() and sizes.get(str(path)) != path.stat().st_size:
+            expected = sizes.get(str(path), "no such file")
+            yield Problem(
+                f"{path}: {path.stat().st_size} bytes, {marker.name} says {expected}; {way_out}", permanent=True
+            )
+
+
+def _datasets(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
+    if not config.texts("dataset"):
+        yield Problem("dataset: not set; name a file or a hub id", permanent=True)
+    for key in ("dataset", "val_dataset"):
+        for dataset in config.texts(key):
+            path = Path(dataset.partition("#")[0])
+            if not path.is_absolute() and path.suffix not in {".jsonl", ".json", ".csv", ".parquet"}:
+                continue  # a hub id
+            if not path.is_file():
+                yield Problem(
+                    f"{key}: {path} does not exist; prepare the data first, or correct the path", permanent=True
+                )
+            elif path.stat().st_size == 0:
+                yield Problem(f"{key}: {path} is empty; look at the stats.json of its preparation", permanent=True)
+
+
+def _model(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
+    model = str(config.args.get("model", ""))
+    if not model:
+        yield Problem("model: not set; name a hub id or a folder", permanent=True)
+    elif model.startswith("/"):
+        folder = Path(model)
+        if not (folder / "config.json").is_file():
+            yield Problem(f"model: {folder} has no config.json; give a folder in Hugging Face format", permanent=True)
+        elif not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
+            yield Problem(f"model: {folder} holds no weights (*.safetensors); copy the whole model", permanent=True)
+
+
+def _token(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
+    offline = os.environ.get("HF_HUB_OFFLINE") == "1"
+    if needs.gated and not offline and not os.environ.get("HF_TOKEN"):
+        yield Problem(
+            f"HF_TOKEN: not set, and {config.args.get('model')} is gated; create the secret that "
+            "huggingFace.tokenSecret names: kubectl create secret generic hf-token --from-literal=token=...",
+            permanent=True,
+        )
+
+
+def _disk(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
+    run_dir = config.output_dir
+    existing = next(path for path in [run_dir, *run_dir.parents] if path.exists())
+    if not os.access(existing, os.W_OK):
+        yield Problem(
+            f"output_dir: {existing} is not writable for user {os.getuid()}; check the claim's owner and fsGroup",
+            permanent=True,
+        )
+    free_gib = shutil.disk_usage(existing).free / 2**30
+    if free_gib < needs.min_free_gib:
+        yield Problem(
+            f"disk: {free_gib:.1f} GiB free under {existing}, need {needs.min_free_gib:g}; delete old runs or "
+            "enlarge the claim",
+            permanent=False,
+        )
+
+
+def _port(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
+    """Check the rendezvous port on the node that serves it; a single node takes any free port instead."""
+    if int(config.env.get("NNODES", "1")) == 1 or os.environ.get("NODE_RANK", "0") != "0":
+        return
+    port = int(config.env.get("MASTER_PORT", "29500"))
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            yield Problem(f"MASTER_PORT: {port} is not free ({error.strerror}); choose another port", permanent=False)

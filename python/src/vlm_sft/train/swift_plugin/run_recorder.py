@@ -1,0 +1,149 @@
+"""Plug-in for ms-swift's `external_plugins`: records what a run really was, and stops it when it is asked to.
+
+Two callbacks, both named on ms-swift's command line by `vlm_sft.train.launch`:
+`run_recorder` writes facts that only the ranks know (was it one process group, what was the batch, did all ranks end
+with the same weights) to the file in VLM_SFT_RECORD; `stop_on_request` is ms-swift's own graceful exit with the stop
+file of this run.
+This folder holds nothing else: ms-swift puts it at the front of `sys.path`.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from swift.callbacks import TrainerCallback, callbacks_map
+from swift.callbacks.deepspeed_elastic import GracefulExitCallback
+from swift.utils import ShutdownManager
+
+FINGERPRINT_LIMIT_BYTES = 2 << 30  # a rank-32 adapter of a 32B model is 1 GiB; full weights are not worth the copy
+
+
+def _gather(value: object) -> list[Any]:
+    """Return `value` of every rank, in rank order."""
+    if not dist.is_initialized():
+        return [value]
+    values: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def fingerprint(tensors: dict[str, torch.Tensor]) -> str | None:
+    """Return the SHA-256 of named tensors in name order, or None when they are sharded or too large to hash."""
+    total_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    sharded = any(hasattr(tensor, "ds_id") or hasattr(tensor, "placements") for tensor in tensors.values())
+    if sharded or not 0 < total_bytes <= FINGERPRINT_LIMIT_BYTES:
+        return None
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.replace(".default.", ".").encode())
+        digest.update(tensors[name].detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _trainable(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def _peak_memory_gib() -> float:
+    """Return this rank's peak: of the GPU's allocator where there is one, else of the process's resident memory."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_reserved() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # ru_maxrss is in KiB on Linux
+
+
+class RunRecorder(TrainerCallback):  # type: ignore[misc]
+    """Writes `record.json` of a run on rank 0; all ranks take part in gathering."""
+
+    def __init__(self, args: Any, trainer: Any) -> None:  # noqa: ANN401 - ms-swift's types need its whole import
+        super().__init__(args, trainer)
+        self.record: dict[str, Any] = {}
+        self.started_s = 0.0
+        self.tokens_before = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Record the process group, the batch and the adapter as they are before the first step."""
+        ones = torch.ones(1, device=args.device)
+        if dist.is_initialized():
+            dist.all_reduce(ones)
+        model = kwargs["model"]
+        trainable = _trainable(model)
+        self.record = {
+            "world_size": dist.get_world_size() if dist.is_initialized() else 1,
+            "ranks_in_all_reduce": int(ones.item()),
+            "parallel_mode": args.parallel_mode.name,
+            "wrapper": type(self.trainer.model_wrapped).__name__,
+            "batch_size_per_gpu": args.per_device_train_batch_size,
+            "gradient_accumulation_steps": args.gradient_accumulation_steps,
+            "effective_batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
+            "max_steps": state.max_steps,
+            "first_step": state.global_step,
+            "trainable_parameters": sum(p.numel() for p in trainable.values()),
+            "initial_fingerprints": _gather(fingerprint(trainable)),
+            "gradient_fingerprints": [],
+        }
+        self.tokens_before = int(state.num_input_tokens_seen)
+        self.started_s = time.monotonic()
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Record once that every rank holds the same gradient: their data differ, so only a DDP group gets there."""
+        if not self.record["gradient_fingerprints"]:
+            gradients = {n: p.grad for n, p in _trainable(kwargs["model"]).items() if p.grad is not None}
+            self.record["gradient_fingerprints"] = _gather(fingerprint(gradients))
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Record how the run ended and write the file on rank 0; the other ranks wait for it."""
+        seconds = time.monotonic() - self.started_s
+        tokens = int(state.num_input_tokens_seen) - self.tokens_before
+        losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
+        self.record |= {
+            "steps": state.global_step,
+            "epochs": state.epoch,
+            "stop_requested": StopOnRequest.requested,
+            "first_loss": losses[0] if losses else None,
+            "last_loss": losses[-1] if losses else None,
+            "tokens": int(state.num_input_tokens_seen),
+            "tokens_per_s": tokens / seconds,
+            "train_seconds": seconds,
+            "peak_memory_gib": _gather(_peak_memory_gib()),
+            "peak_memory_of": "gpu" if torch.cuda.is_available() else "process",
+            "final_fingerprints": _gather(fingerprint(_trainable(kwargs["model"]))),
+            "best_checkpoint": state.best_model_checkpoint,
+            "python": sys.version.split()[0],
+            "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+        }
+        if state.is_world_process_zero:
+            path = Path(os.environ["VLM_SFT_RECORD"])
+            temporary = path.with_suffix(".tmp")
+            temporary.write_text(json.dumps(self.record, indent=2) + "\n")
+            temporary.replace(path)
+        if dist.is_initialized():
+            dist.barrier()
+
+
+class StopOnRequest(GracefulExitCallback):  # type: ignore[misc]
+    """ms-swift's graceful exit, looking at this run's own stop file: all ranks agree, save, and stop."""
+
+    requested = False
+
+    def __init__(self, args: Any, trainer: Any) -> None:  # noqa: ANN401
+        super().__init__(args, trainer)
+        self.shutdown_manager = ShutdownManager(stop_file=os.environ["VLM_SFT_STOP_FILE"])
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Stop after the save that a request led to, and remember that it was a request."""
+        stopping = control.should_training_stop
+        control = super().on_save(args, state, control, **kwargs)
+        if control.should_training_stop and not stopping:
+            StopOnRequest.requested = True
+        return control
+
+
+callbacks_map["run_recorder"] = RunRecorder
+callbacks_map["stop_on_request"] = StopOnRequest
