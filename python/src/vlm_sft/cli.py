@@ -14,6 +14,7 @@ COMMANDS = {
     "train": ("vlm_sft.train.cli", "preflight, then ms-swift, resumed where it was interrupted"),
     "evaluate": ("vlm_sft.evaluate.cli", "generate answers with the trained model and score them"),
     "report": ("vlm_sft.train.report_cli", "show a run's report as a table"),
+    "jupyter": ("vlm_sft.cluster.jupyter", "JupyterLab behind a token that is made once and kept"),
     "sample": ("vlm_sft.sample.cli", "write a small data set, photographs and a tiny model to try everything on"),
 }
 

@@ -69,7 +69,7 @@ def _gpus(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
     if len(names) < needs.gpus:
         seen = f"{len(names)} ({', '.join(names)})" if names else "none"
         yield Problem(
-            f"GPUs: {seen} visible, need {needs.gpus}; look at `kubectl describe pod` and at gpu.resourceName",
+            f"GPUs: {seen} visible, need {needs.gpus}; look at `kubectl describe pod` and gpu.resourceName",
             permanent=False,  # a node with a broken GPU: another one may do
         )
     processes = config.env.get("NPROC_PER_NODE", "1")
@@ -109,9 +109,7 @@ def _datasets(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
             if not path.is_absolute() and path.suffix not in {".jsonl", ".json", ".csv", ".parquet"}:
                 continue  # a hub id
             if not path.is_file():
-                yield Problem(
-                    f"{key}: {path} does not exist; prepare the data first, or correct the path", permanent=True
-                )
+                yield Problem(f"{key}: {path} does not exist; prepare the data, or correct the path", permanent=True)
             elif path.stat().st_size == 0:
                 yield Problem(f"{key}: {path} is empty; look at the stats.json of its preparation", permanent=True)
 

@@ -1,0 +1,26 @@
+"""A checkpoint folder as ms-swift writes it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+
+@pytest.fixture
+def make_checkpoint() -> Callable[..., Path]:
+    """Return a function (run_dir, step, world_size=2) -> path that writes what a LoRA run under DDP leaves."""
+
+    def make(run_dir: Path, step: int, world_size: int = 2) -> Path:
+        checkpoint = run_dir / f"checkpoint-{step}"
+        checkpoint.mkdir(parents=True)
+        save_file({"lora_A": np.ones((4, 2), np.float32)}, checkpoint / "adapter_model.safetensors")
+        ranks = ["rng_state.pth"] if world_size == 1 else [f"rng_state_{rank}.pth" for rank in range(world_size)]
+        for name in ["optimizer.pt", "scheduler.pt", *ranks]:
+            (checkpoint / name).write_bytes(b"x")
+        (checkpoint / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+        return checkpoint
+
+    return make

@@ -1,0 +1,118 @@
+"""Preflight: one clear line for each thing that would make the run die later."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from vlm_sft.train.preflight import Needs, Problem, problems
+from vlm_sft.train.swift_config import SwiftConfig
+
+NOTHING = Needs(gpus=0, data_marker=None, min_free_gib=0, gated=False)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> SwiftConfig:
+    """A config whose model and data are there."""
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    (model / "model.safetensors").write_bytes(b"x")
+    (tmp_path / "train.jsonl").write_text("{}\n")
+    args = {"model": str(model), "dataset": [str(tmp_path / "train.jsonl")], "output_dir": str(tmp_path / "out")}
+    return SwiftConfig(tmp_path / "train.yaml", args, {"NPROC_PER_NODE": "1"})
+
+
+def change(config: SwiftConfig, **args: object) -> SwiftConfig:
+    return SwiftConfig(config.path, {**config.args, **args}, config.env)
+
+
+def messages(found: list[Problem]) -> list[str]:
+    return [problem.message for problem in found]
+
+
+def test_a_sound_config_passes(config: SwiftConfig) -> None:
+    assert problems(config, NOTHING) == []
+
+
+def test_hub_ids_are_left_to_ms_swift(config: SwiftConfig) -> None:
+    assert problems(change(config, model="Qwen/Qwen3-8B", dataset=["vicgalle/alpaca-gpt4#500"]), NOTHING) == []
+
+
+def test_all_problems_are_told_at_once(config: SwiftConfig, tmp_path: Path) -> None:
+    found = problems(change(config, model="/not/there", dataset=[str(tmp_path / "gone.jsonl#5")]), NOTHING)
+    assert messages(found) == [
+        f"dataset: {tmp_path}/gone.jsonl does not exist; prepare the data, or correct the path",
+        "model: /not/there has no config.json; give a folder in Hugging Face format",
+    ]
+    assert all(problem.permanent for problem in found)
+
+
+def test_an_empty_data_file_and_a_model_without_weights_are_named(config: SwiftConfig, tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text("")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    assert messages(problems(config, NOTHING)) == [
+        f"dataset: {tmp_path}/train.jsonl is empty; look at the stats.json of its preparation",
+        f"model: {tmp_path}/model holds no weights (*.safetensors); copy the whole model",
+    ]
+
+
+def test_missing_gpus_are_worth_another_node_but_a_wrong_process_count_is_not(config: SwiftConfig) -> None:
+    found = problems(config, Needs(gpus=4, data_marker=None, min_free_gib=0, gated=False))
+    assert found == [
+        Problem("GPUs: none visible, need 4; look at `kubectl describe pod` and gpu.resourceName", permanent=False),
+        Problem("ENV.NPROC_PER_NODE: got 1, need 4 (one process a GPU)", permanent=True),
+    ]
+
+
+def test_training_refuses_to_start_before_the_preparation_has_finished(config: SwiftConfig, tmp_path: Path) -> None:
+    marker = tmp_path / "stats.json"
+    needs = Needs(gpus=0, data_marker=marker, min_free_gib=0, gated=False)
+    way_out = "look at the preparation's log, or run `vlm-sft prepare` again"
+    assert problems(config, needs) == [
+        Problem(f"{marker}: missing, so the preparation has not finished; {way_out}", permanent=True)
+    ]
+    marker.write_text("[]")
+    assert messages(problems(config, needs)) == [f"{marker}: not a statistics file of `vlm-sft prepare`; {way_out}"]
+    marker.write_text(json.dumps({"files": {"train.jsonl": {"bytes": 99, "lines": 1}}}))
+    assert messages(problems(config, needs)) == [f"{tmp_path}/train.jsonl: 3 bytes, stats.json says 99; {way_out}"]
+    marker.write_text(json.dumps({"files": {"train.jsonl": {"bytes": 3, "lines": 1}}}))
+    assert problems(config, needs) == []
+
+
+def test_a_gated_model_needs_a_token_unless_offline(config: SwiftConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = Needs(gpus=0, data_marker=None, min_free_gib=0, gated=True)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    (message,) = messages(problems(config, needs))
+    assert message.startswith("HF_TOKEN: not set, and ")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert problems(config, needs) == []
+
+
+def test_a_full_disk_is_told_with_both_figures(config: SwiftConfig) -> None:
+    (problem,) = problems(config, Needs(gpus=0, data_marker=None, min_free_gib=1e9, gated=False))
+    assert "GiB free under" in problem.message
+    assert "need 1e+09" in problem.message
+    assert not problem.permanent
+
+
+def test_an_environment_that_would_win_over_the_config_is_refused(
+    config: SwiftConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPROC_PER_NODE", "8")
+    (problem,) = problems(config, NOTHING)
+    assert problem.message == (
+        "ENV.NPROC_PER_NODE: the environment says '8', the config '1'; ms-swift would take the first: "
+        "remove one of the two"
+    )
+
+
+def test_a_taken_rendezvous_port_is_named_on_the_first_of_several_nodes(config: SwiftConfig) -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        env = {"NPROC_PER_NODE": "1", "NNODES": "2", "MASTER_PORT": str(port)}
+        (message,) = messages(problems(SwiftConfig(config.path, config.args, env), NOTHING))
+    assert message == f"MASTER_PORT: {port} is not free (Address already in use); choose another port"

@@ -1,0 +1,79 @@
+"""The container's first process, with small stand-ins for ms-swift as its children."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from vlm_sft.train.launch import Launch
+from vlm_sft.train.supervisor import Ended, supervise
+
+WAITS_FOR_STOP_FILE = """
+import os, sys, time
+open(sys.argv[2], "w").close()
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.02)
+"""
+IGNORES_EVERYTHING = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
+open(sys.argv[2], "w").close()
+time.sleep(600)
+"""
+
+
+def run(script: str, tmp_path: Path, grace_s: float, signals: int) -> tuple[Ended, list[str]]:
+    """Supervise a script and send this process SIGTERM `signals` times once the script has begun."""
+    stop, begun = tmp_path / "stop", tmp_path / "begun"
+    said: list[str] = []
+
+    def terminate() -> None:
+        while not begun.exists():
+            time.sleep(0.02)
+        for _ in range(signals):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=terminate)
+    thread.start()
+    launch = Launch([sys.executable, "-c", script, str(stop), str(begun)], dict(os.environ))
+    ended = supervise(launch, stop, grace_s, said.append)
+    thread.join()
+    return ended, said
+
+
+def test_sigterm_becomes_a_stop_file_and_the_trainer_ends_by_itself(tmp_path: Path) -> None:
+    ended, said = run(WAITS_FOR_STOP_FILE, tmp_path, grace_s=30, signals=1)
+    assert ended == Ended(0, stop_requested=True)
+    assert said == ["stop requested: saving after this optimizer step, 30 s left for it"]
+
+
+def test_a_trainer_that_does_not_stop_in_time_is_ended(tmp_path: Path) -> None:
+    ended, said = run(IGNORES_EVERYTHING, tmp_path, grace_s=0.2, signals=1)
+    assert ended == Ended(9, stop_requested=True)
+    assert said[1] == "not saved within 0 s: ending the trainer; the run continues from its last checkpoint"
+
+
+def test_a_second_signal_ends_the_trainer_at_once(tmp_path: Path) -> None:
+    ended, said = run(IGNORES_EVERYTHING, tmp_path, grace_s=600, signals=2)
+    assert ended == Ended(9, stop_requested=True)
+    assert said[1] == "second signal: ending the trainer; the run continues from its last checkpoint"
+
+
+def test_the_exit_code_of_a_trainer_that_fails_is_kept(tmp_path: Path) -> None:
+    launch = Launch([sys.executable, "-c", "raise SystemExit(3)"], dict(os.environ))
+    assert supervise(launch, tmp_path / "stop", 1, print) == Ended(3, stop_requested=False)
+
+
+def test_signal_handlers_are_put_back(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    supervise(Launch(["true"], dict(os.environ)), tmp_path / "stop", 1, print)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_trainer_is_in_a_session_of_its_own(tmp_path: Path) -> None:
+    script = f"import os; open({str(tmp_path / 'sid')!r}, 'w').write(str(os.getsid(0)))"
+    supervise(Launch([sys.executable, "-c", script], dict(os.environ)), tmp_path / "stop", 1, print)
+    assert int((tmp_path / "sid").read_text()) != os.getsid(0)
