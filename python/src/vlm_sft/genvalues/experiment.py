@@ -1,0 +1,111 @@
+"""One experiment: its values files and options merged over the chart's defaults, and everything wrong with them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vlm_sft.genvalues.chart import Chart
+from vlm_sft.genvalues.explain import explain
+from vlm_sft.genvalues.helm_yaml import ValuesFile, read_values_file
+from vlm_sft.genvalues.json_schema import violations
+from vlm_sft.genvalues.merge import merge_defaults, merge_files
+from vlm_sft.genvalues.node import Node, Origin, dotted
+from vlm_sft.genvalues.problem import Problem
+from vlm_sft.genvalues.set_option import Form, SetError, apply_set
+
+SUFFIXES = (".yaml", ".yml")
+CLUSTERS = "clusters"  # holds overlays, which are no experiments of their own
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One `--set`-like option."""
+
+    form: Form
+    text: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What Helm would render with: `values` is None when a file or an option cannot be read at all."""
+
+    path: str
+    values: Node | None
+    problems: list[Problem] = field(default_factory=list)
+
+
+def find_experiments(paths: Sequence[Path]) -> list[Path]:
+    """Return the files given and those below the directories given, without the cluster overlays."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            below = (file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+            inner = ((file, file.relative_to(path).parts) for file in below)
+            found += sorted(file for file, parts in inner if CLUSTERS not in parts and not parts[-1].startswith("."))
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def load_experiment(chart: Chart, path: Path, overlays: Sequence[Path], settings: Sequence[Setting]) -> Experiment:
+    """Read, merge and check one experiment; never stops at the first problem."""
+    problems: list[Problem] = []
+    user = Node({}, Origin(str(path), 1, 1))
+    readable = True
+    for file in (*overlays, path):
+        read = read_values_file(file)
+        if isinstance(read, Problem):
+            problems.append(read)
+            readable = False
+        else:
+            problems += _repeated_keys(read)
+            user = merge_files(user, read.root)
+    if settings:
+        user = _copy(user)
+        set_problems = list(_apply(user, settings))
+        problems += set_problems
+        readable = readable and not set_problems
+    if not readable:
+        return Experiment(str(path), None, problems)
+    values, warnings = merge_defaults(chart.defaults, user)
+    problems += warnings
+    problems += check_schema(chart, values)
+    return Experiment(str(path), values, sorted(set(problems)))
+
+
+def check_schema(chart: Chart, values: Node) -> Iterator[Problem]:
+    """Yield one problem per wrong place of the merged values."""
+    seen = set()
+    for violation in violations(chart.schema, values.plain()):
+        origin = values.nearest(violation.path).origin
+        path, message = explain(violation, chart.schema, from_set=origin.source.startswith("--set"))
+        if path in seen:
+            continue
+        seen.add(path)
+        place = values.nearest(path).origin
+        yield Problem(place.source, place.line, place.column, dotted(path), message, rule="schema")
+
+
+def _repeated_keys(file: ValuesFile) -> Iterator[Problem]:
+    for key in file.repeated:
+        message = f"stands here and in line {key.first_line}; Helm takes the last and drops the rest, keep one"
+        yield Problem(file.path, key.line, key.column, key.key, message, "warning", "repeated-key")
+
+
+def _apply(user: Node, settings: Sequence[Setting]) -> Iterator[Problem]:
+    """Apply the options in Helm's order: --set-json, --set, --set-string."""
+    order: list[Form] = ["--set-json", "--set", "--set-string"]
+    for setting in sorted(settings, key=lambda setting: order.index(setting.form)):
+        try:
+            apply_set(user, setting.form, setting.text)
+        except SetError as error:
+            yield Problem(f"{setting.form} {setting.text}", 0, 0, "", str(error), rule="set")
+
+
+def _copy(node: Node) -> Node:
+    """Copy the tree: options write into it, and overlays are shared between experiments."""
+    if isinstance(node.value, dict):
+        return Node({key: _copy(child) for key, child in node.value.items()}, node.origin)
+    if isinstance(node.value, list):
+        return Node([_copy(child) for child in node.value], node.origin)
+    return node

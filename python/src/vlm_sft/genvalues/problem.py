@@ -1,0 +1,33 @@
+"""One mistake in a values file, as data; printing it is formats.py's business."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+Severity: TypeAlias = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """What is wrong and where: `line` and `column` count from 1, 0 where there is none; `key` may be empty."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    message: str
+    severity: Severity = "error"
+    rule: str = "values"  # short name, stable for machines: yaml, schema, repeated-key, ...
+
+    @property
+    def place(self) -> str:
+        """Return `file:line`, or the file alone."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    @property
+    def text(self) -> str:
+        """Return `key: message`, or the message alone."""
+        return f"{self.key}: {self.message}" if self.key else self.message
+
+    def as_error(self) -> "Problem":
+        """Return the same problem as an error, which --strict makes of a warning."""
+        return replace(self, severity="error")
