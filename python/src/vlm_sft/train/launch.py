@@ -62,7 +62,6 @@ def launch(config: SwiftConfig, resume_from: Path | None, record: Path, stop_fil
     args = dict(config.args)
     args["external_plugins"] = [*config.texts("external_plugins"), str(PLUGIN)]
     args["callbacks"] = [*config.texts("callbacks"), *CALLBACKS]
-    args.setdefault("include_num_input_tokens_seen", "non_padding")
     if resume_from is not None:
         args["resume_from_checkpoint"] = str(resume_from)
 

@@ -63,6 +63,7 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, args: Any, trainer: Any) -> None:  # noqa: ANN401 - ms-swift's types need its whole import
         super().__init__(args, trainer)
+        args.include_num_input_tokens_seen = "non_padding"  # ms-swift's command line takes only true and false here
         self.record: dict[str, Any] = {}
         self.started_s = 0.0
         self.tokens_before = 0
