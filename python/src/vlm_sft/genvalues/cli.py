@@ -1,4 +1,4 @@
-"""`genvalues`: find every mistake in a values file before a GPU is asked for. Parses options and prints, nothing else."""
+"""`genvalues`: every mistake in a values file, before a GPU is asked for. Parses options and prints, nothing else."""
 
 from importlib import import_module
 
@@ -6,7 +6,7 @@ import click
 
 from vlm_sft import __version__
 
-# Name -> module that holds a click command of the same name; imported only when it runs, so that start-up stays at 0.1 s.
+# Name -> module that holds a click command of the same name; imported only when it runs, for a start-up of 0.1 s.
 COMMANDS = {
     "validate": ("vlm_sft.genvalues.validate_cli", "find every mistake in values files"),
     "show": ("vlm_sft.genvalues.show_cli", "show the merged values and where each one comes from"),

@@ -50,27 +50,33 @@ def find_experiments(paths: Sequence[Path]) -> list[Path]:
 def load_experiment(chart: Chart, path: Path, overlays: Sequence[Path], settings: Sequence[Setting]) -> Experiment:
     """Read, merge and check one experiment; never stops at the first problem."""
     problems: list[Problem] = []
-    user = Node({}, Origin(str(path), 1, 1))
-    readable = True
-    for file in (*overlays, path):
-        read = read_values_file(file)
-        if isinstance(read, Problem):
-            problems.append(read)
-            readable = False
-        else:
-            problems += _repeated_keys(read)
-            user = merge_files(user, read.root)
-    if settings:
-        user = _copy(user)
-        set_problems = list(_apply(user, settings))
-        problems += set_problems
-        readable = readable and not set_problems
-    if not readable:
-        return Experiment(str(path), None, problems)
+    user = load_values([*overlays, path], settings, problems)
+    if isinstance(user, list):
+        return Experiment(str(path), None, sorted({*problems, *user}))
     values, warnings = merge_defaults(chart.defaults, user)
     problems += warnings
     problems += check_schema(chart, values)
     return Experiment(str(path), values, sorted(set(problems)))
+
+
+def load_values(
+    files: Sequence[Path], settings: Sequence[Setting], warnings: list[Problem] | None = None
+) -> Node | list[Problem]:
+    """Return the files merged in their order with the options over them, or the errors that make it impossible."""
+    user = Node({}, Origin(str(files[-1]) if files else "", 1, 1))
+    errors: list[Problem] = []
+    for file in files:
+        read = read_values_file(file)
+        if isinstance(read, Problem):
+            errors.append(read)
+        else:
+            if warnings is not None:
+                warnings += _repeated_keys(read)
+            user = merge_files(user, read.root)
+    if settings:
+        user = _copy(user)
+        errors += _apply(user, settings)
+    return errors or user
 
 
 def check_schema(chart: Chart, values: Node) -> Iterator[Problem]:

@@ -96,7 +96,11 @@ def _check_pieces(content: bytes, name: str, first: Node) -> None:
     merged = Node({}, Origin(name, 1, 1))
     pieces = _pieces(content)
     for offset, piece in pieces:
-        merged = merge_files(merged, _read_document(piece, name, offset)[0])
+        try:
+            merged = merge_files(merged, _read_document(piece, name, offset)[0])
+        except YamlError as error:
+            message = f"Helm 4 reads every document of a file: {error}; keep one"
+            raise YamlError(message, error.line, error.column) from None
     if merged.plain() != first.plain():
         if len(pieces) == 1:
             raise YamlError("Helm 3 and Helm 4 read the last line differently; end the file with a newline")

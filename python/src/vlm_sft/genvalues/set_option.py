@@ -122,7 +122,9 @@ class _Parser:
 
     def _index(self) -> int:
         text, stop = self._until("]")
-        if stop == "" or not _INTEGER.match(text):
+        if stop == "":
+            raise SetError(f"[{text} is not closed; write [{text}]")
+        if not _INTEGER.match(text):
             raise SetError(f"[{text}] is no index; write a whole number between brackets")
         index = int(text)
         if index < 0:
