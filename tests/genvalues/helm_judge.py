@@ -33,7 +33,9 @@ def read_by_helm(helm: Path, folder: Path, documents: Sequence[bytes]) -> list[s
     run = subprocess.run(
         [helm, "lint", *(folder / f"c{index}" for index in range(len(documents)))], capture_output=True, check=False
     )
-    printed = {name.decode(): base64.b64decode(text).decode() for name, text in _PRINTED.findall(run.stdout + run.stderr)}
+    printed = {
+        name.decode(): base64.b64decode(text).decode() for name, text in _PRINTED.findall(run.stdout + run.stderr)
+    }
     refused = {name for name, said in _sections(run.stdout.decode()).items() if "[ERROR]" in said}
     assert printed.keys().isdisjoint(refused)
     assert len(printed) + len(refused) == len(documents), run.stderr.decode()[:2000]
@@ -79,8 +81,6 @@ def printed_doubles(text: str) -> Any:
         return ("number", number_text(float(digits)))
 
     return json.loads(text, parse_int=double, parse_float=double)
-
-
 
 
 def without_nulls(value: Any) -> Any:

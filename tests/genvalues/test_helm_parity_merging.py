@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from helm_judge import number_texts, printed_numbers, write_chart
 from vlm_sft.genvalues.experiment import Setting, load_values
 from vlm_sft.genvalues.helm_yaml import ValuesFile, parse_values, read_values_file
@@ -22,7 +21,22 @@ from vlm_sft.genvalues.set_option import Form, SetError, apply_set
 from yaml_generator import KEYS, YamlGenerator
 
 CASES, BATCHES = 250, 10
-SETS = ["1", "0", "007", "-3", "1e-5", "true", "NULL", "{a,2,null}", "{}", "", "x\\,y", "9007199254740993", "1.5", " 3 "]
+SETS = [
+    "1",
+    "0",
+    "007",
+    "-3",
+    "1e-5",
+    "true",
+    "NULL",
+    "{a,2,null}",
+    "{}",
+    "",
+    "x\\,y",
+    "9007199254740993",
+    "1.5",
+    " 3 ",
+]
 JSONS = ["1", "1e-5", "1e21", "null", "true", '"a b"', "[1,2.50]", '{"k":{"v":1e-7}}', "", "12345678901234567890"]
 
 
@@ -76,9 +90,13 @@ def options(batch: int, files: list[Path]) -> list[Setting]:
 
 
 @pytest.fixture(scope="session", params=range(BATCHES))
-def batch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path], list[Setting]]:
+def batch(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Path], list[Setting]]:
     folder = tmp_path_factory.mktemp("merge")
-    write_chart(folder / "chart", "c", values_file(folder / "d.yaml", request.param, 0).read_bytes(), "{{ .Values | toJson }}")
+    write_chart(
+        folder / "chart", "c", values_file(folder / "d.yaml", request.param, 0).read_bytes(), "{{ .Values | toJson }}"
+    )
     files = [values_file(folder / f"{layer}.yaml", request.param, layer) for layer in (1, 2, 3)]
     return folder / "chart", files, options(request.param, files)
 
@@ -92,9 +110,7 @@ def rendered(helm: Path, chart: Path, files: list[Path], settings: list[Setting]
     return printed_numbers(run.stdout[run.stdout.index("{") :])
 
 
-def test_merged_values_are_alike_to_the_last_number(
-    helm: Path, batch: tuple[Path, list[Path], list[Setting]]
-) -> None:
+def test_merged_values_are_alike_to_the_last_number(helm: Path, batch: tuple[Path, list[Path], list[Setting]]) -> None:
     chart, files, settings = batch
     helms = rendered(helm, chart, files, settings)
     defaults = read_values_file(chart / "values.yaml")

@@ -5,13 +5,14 @@ import random
 from pathlib import Path
 
 import pytest
-
 from helm_judge import number_texts, printed_doubles, read_by_helm, without_nulls
 from vlm_sft.genvalues.helm_yaml import parse_values
 from vlm_sft.genvalues.problem import Problem
 from yaml_generator import YamlGenerator, spoil
 
-DOCUMENTS = int(os.environ.get("GENVALUES_PARITY_DOCUMENTS", "10000"))  # per Helm; GENVALUES_PARITY_DOCUMENTS=200000 for a night
+DOCUMENTS = int(
+    os.environ.get("GENVALUES_PARITY_DOCUMENTS", "10000")
+)  # per Helm; GENVALUES_PARITY_DOCUMENTS=200000 for a night
 BATCH = 250  # charts in one `helm lint`
 # Refused on purpose although a Helm accepts them, because nobody could mean what that Helm makes of them.
 STRICTER = (

@@ -2,22 +2,281 @@
 
 import random
 
-ODD_SCALARS = """
-1e-4 1E5 1.0e-4 1e+3 1e400 -1e-400 .5 ._5 .5_0 5. +.5 -.5e3 1_000 1__0 _1 1_ -_1 0 -0 -0.0 +0 00 012 0o17 0O17 08 09.5 0b101
-0b102 -0b11 0b-11 0b+1 0B1 0x1F -0x1f 0X1f 0x 0xG 0x1p4 1_0.5 0_12 9007199254740993 123456789012 12345678901234567890
-99999999999999999999 -9223372036854775808 -9223372036854775809 18446744073709551615 18446744073709551616 1e21 1e20 123e18
-1e-6 1e-7 0.1 3.14159 1000000 1003520 1.0 2.50 1e3 12:30:00 190:20:30 2001-01-01 2001-1-1 2001-12-14t21:59:43.10-05:00
-2001-12-14T21:59:43Z 2024-13-45 .inf -.inf +.INF .nan .NaN .Inf inf nan NaN ~ null Null NULL nULL yes Yes YES yEs no on off On OFF
-y Y n N true True TRUE tRUE false False t f '' '1' "1" '"' "\\n" "\\u263a" "\\x41" 'yes' "null" "1e-4" "\\ud83d" "a\\tb" foo foo.bar a/b
-/cache/x id#500 @x a@b %x a%b `x` 1Gi 500m 2001 x:y x:1 ::1 a-b -a --- -1- ... $x ${x} {{x}} !x [a] <<  =  - ? ! & * | > ' "
-!!str\x201 !!int\x203 !!int\x20x !!float\x201 !!float\x200x10 !!float\x20x !!bool\x20yes !!bool\x201 !!null\x20~ !!null\x20x
-!!binary\x20aGk= !!binary\x20a !!timestamp\x202001-01-01 !!timestamp\x20x !foo\x20bar !\x2012 !\x20"12" !!map\x20x !!seq\x20[1]
-!!set\x20{a,b} !!int\x20"3" !!str\x20~ !!float\x2099999999999999999999 !!omap\x20[] !!int\x200o7 !!float\x2018446744073709551615
-""".split()
-PLAIN_SCALARS = "1 2 4 8 16 32 0.1 1e-5 2e-5 true false lora all bfloat16 Qwen/Qwen3-VL-8B-Instruct 500Gi /outputs/x nvidia.com/gpu".split()
-KEYS = "model train args batchSizePerGpu learning_rate gpu image tag storage cache size nodeSelector a b c d e".split()
-ODD_KEYS = ["1", "1.5", "true", "yes", "~", "null", "0x10", "1e3", "12:30", '"q"', "'s'", "2001-01-01", "<<", "-1", "a b", "a.b", "?",
-            "é", "日本", ".inf", "1234567.5", "0.00001", "18446744073709551615", "[a]", "{a: 1}", "!!str 1", "!!binary aGk=", "on"]
+ODD_SCALARS = [
+    "1e-4",
+    "1E5",
+    "1.0e-4",
+    "1e+3",
+    "1e400",
+    "-1e-400",
+    ".5",
+    "._5",
+    ".5_0",
+    "5.",
+    "+.5",
+    "-.5e3",
+    "1_000",
+    "1__0",
+    "_1",
+    "1_",
+    "-_1",
+    "0",
+    "-0",
+    "-0.0",
+    "+0",
+    "00",
+    "012",
+    "0o17",
+    "0O17",
+    "08",
+    "09.5",
+    "0b101",
+    "0b102",
+    "-0b11",
+    "0b-11",
+    "0b+1",
+    "0B1",
+    "0x1F",
+    "-0x1f",
+    "0X1f",
+    "0x",
+    "0xG",
+    "0x1p4",
+    "1_0.5",
+    "0_12",
+    "9007199254740993",
+    "123456789012",
+    "12345678901234567890",
+    "99999999999999999999",
+    "-9223372036854775808",
+    "-9223372036854775809",
+    "18446744073709551615",
+    "18446744073709551616",
+    "1e21",
+    "1e20",
+    "123e18",
+    "1e-6",
+    "1e-7",
+    "0.1",
+    "3.14159",
+    "1000000",
+    "1003520",
+    "1.0",
+    "2.50",
+    "1e3",
+    "12:30:00",
+    "190:20:30",
+    "2001-01-01",
+    "2001-1-1",
+    "2001-12-14t21:59:43.10-05:00",
+    "2001-12-14T21:59:43Z",
+    "2024-13-45",
+    ".inf",
+    "-.inf",
+    "+.INF",
+    ".nan",
+    ".NaN",
+    ".Inf",
+    "inf",
+    "nan",
+    "NaN",
+    "~",
+    "null",
+    "Null",
+    "NULL",
+    "nULL",
+    "yes",
+    "Yes",
+    "YES",
+    "yEs",
+    "no",
+    "on",
+    "off",
+    "On",
+    "OFF",
+    "y",
+    "Y",
+    "n",
+    "N",
+    "true",
+    "True",
+    "TRUE",
+    "tRUE",
+    "false",
+    "False",
+    "t",
+    "f",
+    "''",
+    "'1'",
+    '"1"',
+    "'\"'",
+    '"\\n"',
+    '"\\u263a"',
+    '"\\x41"',
+    "'yes'",
+    '"null"',
+    '"1e-4"',
+    '"\\ud83d"',
+    '"a\\tb"',
+    "foo",
+    "foo.bar",
+    "a/b",
+    "/cache/x",
+    "id#500",
+    "@x",
+    "a@b",
+    "%x",
+    "a%b",
+    "`x`",
+    "1Gi",
+    "500m",
+    "2001",
+    "x:y",
+    "x:1",
+    "::1",
+    "a-b",
+    "-a",
+    "---",
+    "-1-",
+    "...",
+    "$x",
+    "${x}",
+    "{{x}}",
+    "!x",
+    "[a]",
+    "<<",
+    "=",
+    "-",
+    "?",
+    "!",
+    "&",
+    "*",
+    "|",
+    ">",
+    "'",
+    '"',
+    "!!str",
+    "1",
+    "!!int",
+    "3",
+    "!!int",
+    "x",
+    "!!float",
+    "1",
+    "!!float",
+    "0x10",
+    "!!float",
+    "x",
+    "!!bool",
+    "yes",
+    "!!bool",
+    "1",
+    "!!null",
+    "~",
+    "!!null",
+    "x",
+    "!!binary",
+    "aGk=",
+    "!!binary",
+    "a",
+    "!!timestamp",
+    "2001-01-01",
+    "!!timestamp",
+    "x",
+    "!foo",
+    "bar",
+    "!",
+    "12",
+    "!",
+    '"12"',
+    "!!map",
+    "x",
+    "!!seq",
+    "[1]",
+    "!!set",
+    "{a,b}",
+    "!!int",
+    '"3"',
+    "!!str",
+    "~",
+    "!!float",
+    "99999999999999999999",
+    "!!omap",
+    "[]",
+    "!!int",
+    "0o7",
+    "!!float",
+    "18446744073709551615",
+]
+PLAIN_SCALARS = [
+    "1",
+    "2",
+    "4",
+    "8",
+    "16",
+    "32",
+    "0.1",
+    "1e-5",
+    "2e-5",
+    "true",
+    "false",
+    "lora",
+    "all",
+    "bfloat16",
+    "Qwen/Qwen3-VL-8B-Instruct",
+    "500Gi",
+    "/outputs/x",
+    "nvidia.com/gpu",
+]
+KEYS = [
+    "model",
+    "train",
+    "args",
+    "batchSizePerGpu",
+    "learning_rate",
+    "gpu",
+    "image",
+    "tag",
+    "storage",
+    "cache",
+    "size",
+    "nodeSelector",
+    "a",
+    "b",
+    "c",
+    "d",
+    "e",
+]
+ODD_KEYS = [
+    "1",
+    "1.5",
+    "true",
+    "yes",
+    "~",
+    "null",
+    "0x10",
+    "1e3",
+    "12:30",
+    '"q"',
+    "'s'",
+    "2001-01-01",
+    "<<",
+    "-1",
+    "a b",
+    "a.b",
+    "?",
+    "é",
+    "日本",
+    ".inf",
+    "1234567.5",
+    "0.00001",
+    "18446744073709551615",
+    "[a]",
+    "{a: 1}",
+    "!!str 1",
+    "!!binary aGk=",
+    "on",
+]
 
 
 class YamlGenerator:
@@ -59,7 +318,9 @@ class YamlGenerator:
         if self.anchors and self.odd(0.1):
             lines.append(" " * indent + f"<<: *{self.random.choice(self.anchors)}\n")
         if self.odd(0.1):
-            lines.insert(self.random.randint(0, len(lines)), self.random.choice(["\n", "# note\n", " " * indent + "# é: 1\n"]))
+            lines.insert(
+                self.random.randint(0, len(lines)), self.random.choice(["\n", "# note\n", " " * indent + "# é: 1\n"])
+            )
         return "".join(lines)
 
     def value(self, indent: int, depth: int) -> str:
@@ -84,7 +345,11 @@ class YamlGenerator:
         for _ in range(self.random.randint(1, 3)):
             if depth < 3 and self.random.random() < 0.3:
                 inner = self.mapping(indent + 2, depth + 1)
-                items.append(" " * indent + "- " + inner[indent + 2 :] if inner.startswith(" " * (indent + 2)) else " " * indent + "-\n" + inner)
+                items.append(
+                    " " * indent + "- " + inner[indent + 2 :]
+                    if inner.startswith(" " * (indent + 2))
+                    else " " * indent + "-\n" + inner
+                )
             else:
                 items.append(" " * indent + "- " + self.scalar() + "\n")
         return "".join(items)
@@ -100,14 +365,32 @@ class YamlGenerator:
 
     def block(self, indent: int) -> str:
         head = self.random.choice(["|", ">", "|-", ">+", "|2", ">-", "|+"])
-        text = [" " * (indent + 2) + self.random.choice(["one", "two: 3", "# no comment", "", "  deeper", "- x"]) for _ in range(3)]
+        text = [
+            " " * (indent + 2) + self.random.choice(["one", "two: 3", "# no comment", "", "  deeper", "- x"])
+            for _ in range(3)
+        ]
         return head + "\n" + "\n".join(text) + "\n"
 
 
 def spoil(text: str, dice: random.Random) -> bytes:
     """Return `text` as bytes with one thing done to it that editors, people or copying do."""
     data = text.encode()
-    ways = ["bom", "crlf", "cr", "tab", "cut", "delete", "insert", "trailing", "documents", "duplicate", "utf16", "start", "latin1", "space"]
+    ways = [
+        "bom",
+        "crlf",
+        "cr",
+        "tab",
+        "cut",
+        "delete",
+        "insert",
+        "trailing",
+        "documents",
+        "duplicate",
+        "utf16",
+        "start",
+        "latin1",
+        "space",
+    ]
     way = dice.choice(ways)
     at = dice.randrange(len(data) + 1)
     if way == "bom":
@@ -123,10 +406,42 @@ def spoil(text: str, dice: random.Random) -> bytes:
     if way == "delete":
         return data[:at] + data[at + dice.randint(1, 4) :]
     if way == "insert":
-        odd = dice.choice([b":", b"-", b"#", b"[", b"]", b"{", b"}", b",", b"&x", b"*x", b"!", b"|", b">", b"'", b'"', b"%", b"@", b"\0", b"\x07", "é".encode(), b"\n", b" ", b"? ", b"\xff", "\u2028".encode(), "\x85".encode(), "\ufeff".encode()])
+        odd = dice.choice(
+            [
+                b":",
+                b"-",
+                b"#",
+                b"[",
+                b"]",
+                b"{",
+                b"}",
+                b",",
+                b"&x",
+                b"*x",
+                b"!",
+                b"|",
+                b">",
+                b"'",
+                b'"',
+                b"%",
+                b"@",
+                b"\0",
+                b"\x07",
+                "é".encode(),
+                b"\n",
+                b" ",
+                b"? ",
+                b"\xff",
+                "\u2028".encode(),
+                "\x85".encode(),
+                "\ufeff".encode(),
+            ]
+        )
         return data[:at] + odd + data[at:]
     if way == "trailing":
-        return data + dice.choice([b"...\n", b"---\n", b"---\n# end\n", b"...\n---\n", b"\t\n", b"  ", b"--- x\n", b"...\nx\n"])
+        return data + dice.choice(
+            [b"...\n", b"---\n", b"---\n# end\n", b"...\n---\n", b"\t\n", b"  ", b"--- x\n", b"...\nx\n"]
+        )
     if way == "documents":
         return data + b"---\n" + dice.choice([b"", b"a: 2\n", b"[", b"z: {y: 1}\n", data])
     if way == "duplicate":
@@ -134,7 +449,23 @@ def spoil(text: str, dice: random.Random) -> bytes:
     if way == "utf16":
         return text.encode("utf-16")
     if way == "start":
-        return dice.choice([b"---\n", b"--- ", b"%YAML 1.1\n---\n", b"%YAML 1.2\n---\n", b"%FOO\n---\n", b"\n\n", b"# c\n---\n", b"--- !!map\n", b"--- # c\n", b"%TAG ! x:\n---\n"]) + data
+        return (
+            dice.choice(
+                [
+                    b"---\n",
+                    b"--- ",
+                    b"%YAML 1.1\n---\n",
+                    b"%YAML 1.2\n---\n",
+                    b"%FOO\n---\n",
+                    b"\n\n",
+                    b"# c\n---\n",
+                    b"--- !!map\n",
+                    b"--- # c\n",
+                    b"%TAG ! x:\n---\n",
+                ]
+            )
+            + data
+        )
     if way == "latin1":
         return data + b"z: caf\xe9\n"
     return b" " + data

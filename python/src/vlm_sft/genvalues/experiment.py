@@ -40,7 +40,7 @@ def find_experiments(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             below = (file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
-            inner = ((file, file.relative_to(path).parts) for file in below)
+            inner = ((file, (path.name, *file.relative_to(path).parts)) for file in below)
             found += sorted(file for file, parts in inner if CLUSTERS not in parts and not parts[-1].startswith("."))
         else:
             found.append(path)
@@ -54,8 +54,10 @@ def load_experiment(chart: Chart, path: Path, overlays: Sequence[Path], settings
     if isinstance(user, list):
         return Experiment(str(path), None, sorted({*problems, *user}))
     values, warnings = merge_defaults(chart.defaults, user)
-    problems += warnings
-    problems += check_schema(chart, values)
+    errors = list(check_schema(chart, values))
+    wrong = {error.key for error in errors}
+    problems += errors
+    problems += (warning for warning in warnings if warning.key not in wrong)
     return Experiment(str(path), values, sorted(set(problems)))
 
 

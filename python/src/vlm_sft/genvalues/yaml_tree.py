@@ -50,6 +50,9 @@ def first_document(text: bytes) -> RawNode | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = ", ".join(part for part in (error.context, error.problem) if part)
+        line_text = b"".join(text.split(b"\n")[mark.line : mark.line + 1]) if mark else b""
+        if mark and line_text[mark.column : mark.column + 1] == b"\t":
+            message = "a tab cannot indent; use blanks"
         raise YamlError(message, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1) from None
     except yaml.YAMLError as error:
         raise YamlError(" ".join(str(error).split())) from None
