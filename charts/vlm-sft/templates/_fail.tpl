@@ -1,0 +1,186 @@
+{{/* Every `fail` of the chart: what would make a wrong run. `genvalues` says the same in the same words.
+     Each message: key, got, need, way out. All of them are told at once. */}}
+
+{{- define "vlm-sft.check" -}}
+{{- $problems := list }}
+{{- range list "release" "model" "batch" "data" "backend" "storage" "resources" "owned" }}
+{{- range (include (printf "vlm-sft.check.%s" .) $ | fromJsonArray) }}{{ $problems = append $problems . }}{{ end }}
+{{- end }}
+{{- if $problems }}{{ fail (printf "\n%s" (join "\n" $problems)) }}{{ end }}
+{{- end }}
+
+{{- define "vlm-sft.check.release" -}}
+{{- $problems := list }}
+{{- if gt (len .Release.Name) 40 }}
+{{- $problems = append $problems (printf "release name: %s has %d characters, need at most 40 (a pod's hostname must fit 63); choose a shorter one" .Release.Name (len .Release.Name)) }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{- define "vlm-sft.check.model" -}}
+{{- $problems := list }}
+{{- $model := .Values.model }}
+{{- $needed := or .Values.train.enabled .Values.evaluate.enabled }}
+{{- if and $needed (not $model.id) }}
+{{- $problems = append $problems "model.id: empty, need a hub id or a path; e.g. Qwen/Qwen3-VL-8B-Instruct" }}
+{{- end }}
+{{- if and $model.gated (not .Values.huggingFace.tokenSecret.name) }}
+{{- $problems = append $problems (printf "huggingFace.tokenSecret.name: empty, and %s is gated; name a secret that holds a Hugging Face token" $model.id) }}
+{{- end }}
+{{- $downloaded := and .Values.prepare.enabled $model.download }}
+{{- if and $needed .Values.offline $model.id (not (hasPrefix "/" $model.id)) (not $downloaded) }}
+{{- $problems = append $problems (printf "offline: true, and nothing downloads %s; set model.id to a path, or model.download and prepare.enabled to true" $model.id) }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{- define "vlm-sft.check.batch" -}}
+{{- $problems := list }}
+{{- $train := .Values.train }}
+{{- $effective := int ($train.effectiveBatchSize | default 0) }}
+{{- $accumulation := int ($train.gradientAccumulationSteps | default 0) }}
+{{- $perPass := mul (int $train.batchSizePerGpu) (int $train.gpusPerNode) (int $train.nodes) }}
+{{- $unit := eq $train.accelerator "cpu" | ternary "processes" "GPUs" }}
+{{- $product := printf "%d per GPU x %d %s" (int $train.batchSizePerGpu) (int $train.gpusPerNode) $unit }}
+{{- if gt (int $train.nodes) 1 }}{{ $product = printf "%s x %d nodes" $product (int $train.nodes) }}{{ end }}
+{{- if not $train.enabled }}
+{{- else if and (not $effective) (not $accumulation) }}
+{{- $problems = append $problems "train.effectiveBatchSize: not set; give it, or train.gradientAccumulationSteps: ms-swift's own choice depends on the number of GPUs" }}
+{{- else if and $effective (mod $effective $perPass) }}
+{{- $below := mul (div $effective $perPass) $perPass }}
+{{- $nearest := printf "%d or %d" $below (add $below $perPass) }}
+{{- if not $below }}{{ $nearest = printf "%d" $perPass }}{{ end }}
+{{- $problems = append $problems (printf "train.effectiveBatchSize: %d is not a multiple of %d (%s); use %s" $effective $perPass $product $nearest) }}
+{{- else if and $effective $accumulation (ne (int $effective) (int (mul $perPass $accumulation))) }}
+{{- $problems = append $problems (printf "train.effectiveBatchSize: got %d, but %s x %d accumulation is %d; correct one, or leave train.gradientAccumulationSteps out" $effective $product $accumulation (mul $perPass $accumulation)) }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{- define "vlm-sft.check.data" -}}
+{{- $problems := list }}
+{{- $prepare := .Values.prepare }}
+{{- if and .Values.train.enabled (not .Values.train.dataset) }}
+{{- if not $prepare.dataset }}
+{{- $problems = append $problems "train.dataset: empty, and prepare.dataset makes none; name a dataset (a path or a hub id), or prepare one" }}
+{{- else if not $prepare.enabled }}
+{{- $problems = append $problems (printf "train.dataset: empty, and the preparation of %s is switched off; set prepare.enabled to true, or name the files that an earlier one wrote" $prepare.dataset) }}
+{{- else if and (not (has "train" $prepare.splits)) (not (has "1m" $prepare.splits)) }}
+{{- $problems = append $problems (printf "prepare.splits: got %s, need train or 1m to train on; add one, or name train.dataset" (join ", " $prepare.splits)) }}
+{{- end }}
+{{- end }}
+{{- if .Values.evaluate.enabled }}
+{{- $datasets := include "vlm-sft.datasets" . | fromJson }}
+{{- if not .Values.train.enabled }}
+{{- $problems = append $problems "evaluate.enabled: true, and train.enabled is false; there is no run to evaluate" }}
+{{- else if not (or .Values.evaluate.dataset $datasets.val_dataset) }}
+{{- $problems = append $problems "evaluate.dataset: empty, and training has no validation set; name one, here or in train.valDataset" }}
+{{- end }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{- define "vlm-sft.check.backend" -}}
+{{- $problems := list }}
+{{- $train := .Values.train }}
+{{- if and (eq $train.accelerator "cpu") (ne $train.sharding "ddp") }}
+{{- $problems = append $problems (printf "train.sharding: got %s, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu" $train.sharding) }}
+{{- end }}
+{{- if eq (toString (get $train.args "tuner_type")) "full" }}
+{{- range $name, $_ := $train.args }}
+{{- if or (hasPrefix "lora_" $name) (eq $name "target_modules") }}
+{{- $problems = append $problems (printf "train.args.%s: set, but train.args.tuner_type is full, which has no adapter; remove it, or use tuner_type: lora" $name) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{- define "vlm-sft.check.storage" -}}
+{{- $problems := list }}
+{{- $outputs := .Values.storage.outputs }}
+{{- if and .Values.train.enabled (gt (int .Values.train.nodes) 1) (not $outputs.existingClaim) (ne $outputs.accessMode "ReadWriteMany") }}
+{{- $problems = append $problems (printf "storage.outputs.accessMode: got %s, but %d nodes write checkpoints; use ReadWriteMany, or train.nodes: 1" $outputs.accessMode (int .Values.train.nodes)) }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{/* A Kubernetes quantity as a number: bytes, or cores. Usage: {{ include "vlm-sft.quantity" "64Gi" }} */}}
+{{- define "vlm-sft.quantity" -}}
+{{- $units := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 }}
+{{- $text := toString . }}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text)) }}
+{{- end }}
+
+{{- define "vlm-sft.check.resources" -}}
+{{- $problems := list }}
+{{- range $workload := list "prepare" "train" "evaluate" "jupyter" }}
+{{- $values := index $.Values $workload }}
+{{- $limits := $values.resources.limits | default dict }}
+{{- if $values.enabled }}
+{{- range $name, $request := ($values.resources.requests | default dict) }}
+{{- if hasKey $limits $name }}
+{{- $limit := index $limits $name }}
+{{- if gt (include "vlm-sft.quantity" $request | float64) (include "vlm-sft.quantity" $limit | float64) }}
+{{- $problems = append $problems (printf "%s.resources.requests.%s: %v is more than the limit of %v; raise the limit, or ask for less" $workload $name $request $limit) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and (hasKey $values "shmSize") (hasKey $limits "memory") }}
+{{- if gt (include "vlm-sft.quantity" $values.shmSize | float64) (include "vlm-sft.quantity" $limits.memory | float64) }}
+{{- $problems = append $problems (printf "%s.shmSize: %v is more than the memory limit of %v, which it counts against; make it smaller, or raise the limit" $workload $values.shmSize $limits.memory) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{/* Arguments and variables that the chart sets from keys of its own. */}}
+{{- define "vlm-sft.ownedArguments" -}}
+model: model.id
+model_revision: model.revision
+dataset: train.dataset
+val_dataset: train.valDataset
+per_device_train_batch_size: train.batchSizePerGpu
+gradient_accumulation_steps: train.gradientAccumulationSteps
+output_dir: the release name
+add_version: the release name
+resume_from_checkpoint: the run directory
+deepspeed: train.sharding
+fsdp: train.sharding
+use_cpu: train.accelerator
+ddp_backend: train.accelerator
+use_hf: model.id
+{{- end }}
+
+{{- define "vlm-sft.ownedVariables" -}}
+NPROC_PER_NODE: train.gpusPerNode
+NNODES: train.nodes
+NODE_RANK: train.nodes
+MASTER_ADDR: train.nodes
+MASTER_PORT: train.nodes
+CUDA_VISIBLE_DEVICES: train.accelerator
+HF_HUB_OFFLINE: offline
+HF_TOKEN: huggingFace.tokenSecret
+{{- end }}
+
+{{- define "vlm-sft.check.owned" -}}
+{{- $problems := list }}
+{{- $owned := dict "train.args" "vlm-sft.ownedArguments" "train.env" "vlm-sft.ownedVariables" "evaluate.env" "vlm-sft.ownedVariables" }}
+{{- range $place, $table := $owned }}
+{{- $path := splitList "." $place }}
+{{- $given := index $.Values (first $path) (last $path) }}
+{{- range $name, $key := (include $table $ | fromYaml) }}
+{{- if hasKey $given $name }}
+{{- $problems = append $problems (printf "%s.%s: set, but the chart sets it from %s; remove it here" $place $name $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $name, $key := dict "model" "model.id" "model_revision" "model.revision" "val_dataset" "evaluate.dataset" "result_path" "the run directory" "adapters" "the run directory" "use_hf" "model.id" }}
+{{- if hasKey $.Values.evaluate.args $name }}
+{{- $problems = append $problems (printf "evaluate.args.%s: set, but the chart sets it from %s; remove it here" $name $key) }}
+{{- end }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}

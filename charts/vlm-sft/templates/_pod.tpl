@@ -1,0 +1,118 @@
+{{/* Image and pod spec: what all pods share. */}}
+
+{{- define "vlm-sft.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* Head of a container: image, security context.
+     Usage: {{ include "vlm-sft.containerBasics" $ }} */}}
+{{- define "vlm-sft.containerBasics" -}}
+image: {{ include "vlm-sft.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* Environment of a container. `hub` is "online", "offline" (every hub client stays off the network) or "none" (no token).
+     Usage: {{ include "vlm-sft.env" (dict "root" $ "hub" "online") }} */}}
+{{- define "vlm-sft.env" -}}
+- {name: HOME, value: /tmp}
+- {name: HF_HOME, value: /cache/hf}
+- {name: MODELSCOPE_CACHE, value: /cache/modelscope}
+- {name: TRITON_CACHE_DIR, value: /tmp/triton}
+- {name: TORCHINDUCTOR_CACHE_DIR, value: /tmp/inductor}
+- {name: MPLCONFIGDIR, value: /tmp/matplotlib}
+- {name: PYTHONUNBUFFERED, value: "1"}
+{{- if eq .hub "offline" }}
+- {name: HF_HUB_OFFLINE, value: "1"}
+{{- end }}
+{{- with .root.Values.huggingFace.tokenSecret }}
+{{- if and .name (ne $.hub "none") }}
+- name: HF_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ .name }}
+      key: {{ .key }}
+      optional: {{ not $.root.Values.model.gated }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Resources of a container with its GPUs.
+     Usage: {{ include "vlm-sft.resources" (dict "root" $ "resources" .Values.train.resources "gpus" 4) }} */}}
+{{- define "vlm-sft.resources" -}}
+{{- $gpus := dict }}
+{{- if gt (int .gpus) 0 }}
+{{- $gpus = dict .root.Values.gpu.resourceName (int .gpus) }}
+{{- end -}}
+requests: {{ merge (dict) $gpus (.resources.requests | default dict) | toJson }}
+limits: {{ merge (dict) $gpus (.resources.limits | default dict) | toJson }}
+{{- end }}
+
+{{- define "vlm-sft.volumeMounts" -}}
+- {name: cache, mountPath: /cache}
+- {name: outputs, mountPath: /outputs}
+- {name: tmp, mountPath: /tmp}
+{{- end }}
+
+{{/* Volumes. `shm` [bytes] adds /dev/shm; `token` adds an API token for this pod's one permission.
+     Usage: {{ include "vlm-sft.volumes" (dict "root" $ "shm" "16Gi" "token" true) }} */}}
+{{- define "vlm-sft.volumes" -}}
+- name: cache
+  persistentVolumeClaim: {claimName: {{ include "vlm-sft.claimName" (dict "root" .root "claim" "cache") }}}
+- name: outputs
+  persistentVolumeClaim: {claimName: {{ include "vlm-sft.claimName" (dict "root" .root "claim" "outputs") }}}
+- name: tmp
+  emptyDir: {}
+{{- with .shm }}
+- name: shm
+  emptyDir: {medium: Memory, sizeLimit: {{ . }}}
+{{- end }}
+{{- if .token }}
+- name: api-token
+  projected:
+    sources:
+      - serviceAccountToken: {path: token, expirationSeconds: 3607}
+      - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+      - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
+{{- end }}
+{{- end }}
+
+{{/* What a pod spec begins with: security, scheduling. No API token is mounted here, whatever the service account.
+     Usage: {{ include "vlm-sft.podBasics" (dict "root" $ "gpus" 4) }} */}}
+{{- define "vlm-sft.podBasics" -}}
+{{- $values := .root.Values }}
+{{- $gpu := dict "nodeSelector" dict "tolerations" list "affinity" dict }}
+{{- if gt (int .gpus) 0 }}{{ $gpu = $values.gpu }}{{ end -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ $values.podSecurity.runAsUser | toJson }}
+  runAsGroup: {{ $values.podSecurity.fsGroup | toJson }}
+  fsGroup: {{ $values.podSecurity.fsGroup | toJson }}
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile: {type: RuntimeDefault}
+{{- with $values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with merge (dict) $gpu.nodeSelector $values.scheduling.nodeSelector }}
+nodeSelector: {{ toJson . }}
+{{- end }}
+{{- with concat $values.scheduling.tolerations $gpu.tolerations }}
+tolerations: {{ toJson . }}
+{{- end }}
+{{- with merge (dict) $gpu.affinity $values.scheduling.affinity }}
+affinity: {{ toJson . }}
+{{- end }}
+{{- with $values.scheduling.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,85 @@
+{{- define "vlm-sft.train.spec" -}}
+{{- $train := .Values.train }}
+{{- $nodes := int $train.nodes }}
+{{- $gpus := eq $train.accelerator "gpu" | ternary (int $train.gpusPerNode) 0 }}
+{{- $marker := (include "vlm-sft.datasets" . | fromJson).marker -}}
+backoffLimit: {{ $train.backoffLimit | toJson }}
+{{- if not (kindIs "invalid" $train.ttlSecondsAfterFinished) }}
+ttlSecondsAfterFinished: {{ $train.ttlSecondsAfterFinished | toJson }}
+{{- end }}
+{{- if gt $nodes 1 }}
+completionMode: Indexed
+completions: {{ $nodes }}
+parallelism: {{ $nodes }}
+{{- end }}
+podFailurePolicy:
+  rules:
+    - action: Ignore
+      onPodConditions: [{type: DisruptionTarget}]
+    # A wrong config or missing data: the next pod would fail the same way.
+    - action: FailJob
+      onExitCodes: {operator: In, values: [42]}
+    # Stopped on request with everything saved: the next pod goes on from there.
+    - action: Ignore
+      onExitCodes: {operator: In, values: [75]}
+template:
+  metadata:
+    labels: {{- include "vlm-sft.selectorLabels" (dict "root" . "component" "train") | nindent 6 }}
+  spec:
+    restartPolicy: Never
+    terminationGracePeriodSeconds: {{ $train.terminationGracePeriodSeconds | toJson }}
+    {{- if .Values.evaluate.enabled }}
+    serviceAccountName: {{ .Release.Name }}-train
+    {{- end }}
+    {{- if gt $nodes 1 }}
+    subdomain: {{ .Release.Name }}-train
+    {{- end }}
+    {{- include "vlm-sft.podBasics" (dict "root" . "gpus" $gpus) | nindent 4 }}
+    containers:
+      - name: train
+        {{- include "vlm-sft.containerBasics" . | nindent 8 }}
+        command:
+          - vlm-sft
+          - train
+          - /config/train.yaml
+          - --gpus={{ $gpus }}
+          - --min-free-gib={{ $train.minFreeGib | toJson }}
+          - --grace-s={{ sub (int $train.terminationGracePeriodSeconds) 30 | max 1 }}
+          {{- with $marker }}
+          - {{ printf "--data-marker=%s" . | include "vlm-sft.literal" }}
+          {{- end }}
+          {{- if .Values.model.gated }}
+          - --gated
+          {{- end }}
+          {{- if .Values.evaluate.enabled }}
+          - --then-release=job/{{ include "vlm-sft.jobName" (dict "root" . "component" "evaluate") }}
+          {{- end }}
+        env:
+          {{- include "vlm-sft.env" (dict "root" . "hub" (.Values.offline | ternary "offline" "online")) | nindent 10 }}
+          {{- if gt $nodes 1 }}
+          - name: NODE_RANK
+            valueFrom: {fieldRef: {fieldPath: "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
+          # The Job's name ends in a hash of this spec, so it cannot stand in it: the pod knows it by its label.
+          - name: JOB_NAME
+            valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}}
+          - name: MASTER_ADDR
+            value: $(JOB_NAME)-0.{{ .Release.Name }}-train
+          - {name: MASTER_PORT, value: "29500"}
+          {{- end }}
+        resources: {{- include "vlm-sft.resources" (dict "root" . "resources" $train.resources "gpus" $gpus) | nindent 10 }}
+        volumeMounts:
+          {{- include "vlm-sft.volumeMounts" . | nindent 10 }}
+          - {name: shm, mountPath: /dev/shm}
+          - {name: config, mountPath: /config, readOnly: true}
+          {{- if .Values.evaluate.enabled }}
+          {{- include "vlm-sft.tokenMount" . | nindent 10 }}
+          {{- end }}
+    volumes:
+      {{- include "vlm-sft.volumes" (dict "root" . "shm" $train.shmSize "token" .Values.evaluate.enabled) | nindent 6 }}
+      - name: config
+        configMap: {name: {{ include "vlm-sft.train.configName" . }}}
+{{- end }}
+
+{{- define "vlm-sft.train.configName" -}}
+{{ .Release.Name }}-train-config-{{ include "vlm-sft.trainConfig" . | sha256sum | trunc 8 }}
+{{- end }}
