@@ -35,6 +35,7 @@
      Usage: {{ include "vlm-sft.arguments" $args }} */}}
 {{- define "vlm-sft.arguments" -}}
 {{- range $name, $value := . }}
+{{- if kindIs "invalid" $value }}{{ continue }}{{ end }}
 {{ $name }}: {{ if kindIs "map" $value }}{{ $value | toJson | toJson }}{{ else }}{{ $value | toJson }}{{ end }}
 {{- end }}
 {{- end }}
@@ -43,6 +44,7 @@
 {{- define "vlm-sft.environment" -}}
 ENV:
 {{- range $name, $value := . }}
+{{- if kindIs "invalid" $value }}{{ continue }}{{ end }}
   {{ $name }}: {{ $value | toJson }}
 {{- end }}
 {{- end }}
