@@ -1,0 +1,1 @@
+"""Image paths as data sets write them -> image files on disk."""

@@ -1,0 +1,146 @@
+"""Untrusted paths -> files: found under the first root that has a whole image, and never outside the roots."""
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from vlm_sft.images.fire_layout import REWRITES
+from vlm_sft.images.resolve import ImageRoots, NoImage, UncheckedImages
+
+ESCAPES = [
+    "/etc/hostname",
+    "../secret.jpg",
+    "a/../../secret.jpg",
+    "..",
+    "a\\..\\..\\secret.jpg",
+    "\\\\host\\x",
+    "C:/x",
+    "a\0b",
+]
+
+
+def photograph(path: Path, image_format: str = "JPEG") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.effect_noise((64, 48), 60).convert("RGB").save(path, format=image_format)
+    return path
+
+
+def test_a_file_is_named_by_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photograph(tmp_path / "root" / "coco" / "1.jpg")
+    monkeypatch.chdir(tmp_path)
+    assert ImageRoots([Path("root")], ()).find("coco/1.jpg") == str(tmp_path / "root" / "coco" / "1.jpg")
+
+
+def test_roots_are_searched_in_order(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    photograph(second / "coco" / "1.jpg")
+    images = ImageRoots([first, second], ())
+    assert images.find("coco/1.jpg") == str(second / "coco" / "1.jpg")
+    photograph(first / "coco" / "1.jpg")
+    assert images.find("coco/1.jpg") == str(second / "coco" / "1.jpg"), "each path is looked up once"
+    assert ImageRoots([first, second], ()).find("coco/1.jpg") == str(first / "coco" / "1.jpg")
+
+
+def test_a_rewrite_in_the_first_root_comes_before_the_second_root(tmp_path: Path) -> None:
+    rewritten = photograph(tmp_path / "first" / "coco" / "val2014" / "COCO_val2014_000000000042.jpg")
+    photograph(tmp_path / "second" / "coco" / "val2014" / "000000000042.jpg")
+    images = ImageRoots([tmp_path / "first", tmp_path / "second"], REWRITES)
+    assert images.find("coco/val2014/000000000042.jpg") == str(rewritten)
+
+
+@pytest.mark.parametrize("path", ESCAPES)
+def test_a_path_that_leads_out_is_refused_with_and_without_a_look(path: str, tmp_path: Path) -> None:
+    photograph(tmp_path / "secret.jpg")
+    (tmp_path / "root" / "a").mkdir(parents=True)
+    assert ImageRoots([tmp_path / "root"], REWRITES).find(path) == NoImage("image_path_unsafe", path)
+    assert UncheckedImages(tmp_path / "root").find(path) == NoImage("image_path_unsafe", path)
+
+
+def test_dots_inside_a_name_are_no_climb(tmp_path: Path) -> None:
+    found = photograph(tmp_path / "a..b" / "c...jpg")
+    assert ImageRoots([tmp_path], ()).find("a..b/c...jpg") == str(found)
+
+
+def test_a_link_out_of_the_roots_is_refused(tmp_path: Path) -> None:
+    photograph(tmp_path / "elsewhere" / "1.jpg")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "coco").symlink_to(tmp_path / "elsewhere")
+    assert ImageRoots([root], ()).find("coco/1.jpg") == NoImage("image_outside_root", "coco/1.jpg")
+
+
+def test_a_sibling_folder_whose_name_begins_like_the_root_is_outside(tmp_path: Path) -> None:
+    photograph(tmp_path / "root-of-others" / "1.jpg")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "1.jpg").symlink_to(tmp_path / "root-of-others" / "1.jpg")
+    assert ImageRoots([root], ()).find("1.jpg") == NoImage("image_outside_root", "1.jpg")
+
+
+def test_a_link_into_another_root_is_followed(tmp_path: Path) -> None:
+    """The hub's cache is made of links into a folder of blobs: give both as roots."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"
+    photograph(blobs / "4711")
+    snapshot.mkdir()
+    (snapshot / "1.jpg").symlink_to("../blobs/4711")
+    assert ImageRoots([snapshot, blobs], ()).find("1.jpg") == str(snapshot / "1.jpg")
+
+
+def test_a_root_may_itself_be_a_link(tmp_path: Path) -> None:
+    photograph(tmp_path / "disk" / "1.jpg")
+    (tmp_path / "root").symlink_to(tmp_path / "disk")
+    assert ImageRoots([tmp_path / "root"], ()).find("1.jpg") == str(tmp_path / "root" / "1.jpg")
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "WEBP"])
+def test_a_truncated_image_is_unreadable(image_format: str, tmp_path: Path) -> None:
+    path = photograph(tmp_path / "1.jpg", image_format)
+    assert ImageRoots([tmp_path], ()).find("1.jpg") == str(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    found = ImageRoots([tmp_path], ()).find("1.jpg")
+    assert isinstance(found, NoImage)
+    assert found.reason == "image_unreadable"
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>"])
+def test_what_is_no_image_is_unreadable_and_the_detail_says_so(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(content)
+    found = ImageRoots([tmp_path], ()).find("1.jpg")
+    assert isinstance(found, NoImage)
+    assert found.reason == "image_unreadable"
+    assert found.detail.startswith("1.jpg: UnidentifiedImageError: cannot identify image file")
+
+
+def test_a_damaged_image_gives_way_to_a_whole_one(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "1.jpg").write_bytes(b"")
+    whole = photograph(tmp_path / "second" / "1.jpg")
+    assert ImageRoots([tmp_path / "first", tmp_path / "second"], ()).find("1.jpg") == str(whole)
+
+
+def test_folders_and_pipes_are_no_images(tmp_path: Path) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    images = ImageRoots([tmp_path], ())
+    assert images.find("folder.jpg") == NoImage("image_missing", "folder.jpg")
+    assert images.find("pipe.jpg") == NoImage("image_missing", "pipe.jpg")
+
+
+def test_an_endless_name_is_missing(tmp_path: Path) -> None:
+    name = "x" * 5000
+    assert ImageRoots([tmp_path], ()).find(name) == NoImage("image_missing", name)
+
+
+def test_looking_ahead_changes_no_answer(tmp_path: Path) -> None:
+    photograph(tmp_path / "coco" / "val2017" / "000000000042.jpg")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    paths = ["coco/train2014/000000000042.jpg", "empty.jpg", "missing.jpg", "../x.jpg", "missing.jpg"]
+    ahead, alone = ImageRoots([tmp_path], REWRITES), ImageRoots([tmp_path], REWRITES)
+    ahead.prefetch(paths)
+    assert [ahead.find(path) for path in paths] == [alone.find(path) for path in paths]
+
+
+def test_without_a_look_paths_are_named_under_the_root_or_as_they_are(tmp_path: Path) -> None:
+    assert UncheckedImages(tmp_path).find("coco/1.jpg") == str(tmp_path / "coco" / "1.jpg")
+    assert UncheckedImages(None).find("coco/1.jpg") == "coco/1.jpg"
