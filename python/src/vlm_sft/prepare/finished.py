@@ -1,0 +1,55 @@
+"""A finished preparation in an output folder: recognised, compared, discarded.
+
+`stats.json` is written last, so a folder with it holds a finished preparation, and one without holds none.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from vlm_sft.errors import UserError
+
+MARKER = "stats.json"
+OUR_FILES = ("fire_bc_*.jsonl", "dropped_*.jsonl")
+LEFTOVERS = ("fire_bc_*.jsonl.*.tmp", "dropped_*.jsonl.*.tmp", "stats.json.*.tmp")  # of killed runs
+
+
+def read_finished(folder: Path) -> dict[str, Any] | None:
+    """Return the stats of the finished preparation in `folder`; None when there is none or its files have changed."""
+    try:
+        stats = orjson.loads((folder / MARKER).read_bytes())
+        whole = all((folder / name).stat().st_size == facts["bytes"] for name, facts in stats["files"].items())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"--output-dir: {folder / MARKER} is not of this command ({error!r}); "
+            "choose another folder, or remove the file"
+        ) from error
+    return stats if whole else None
+
+
+def differences(old: Mapping[str, Any], new_settings: Mapping[str, Any], new_input: Mapping[str, Any]) -> Iterator[str]:
+    """One line for each setting and each input file that differs: `layout: trajectory -> steps`."""
+    for title, before, after in (("", old["settings"], new_settings), ("input ", old["input"], new_input)):
+        for key in sorted(before.keys() | after.keys()):
+            if before.get(key) != after.get(key):
+                yield f"{title}{key}: {_shown(before.get(key))} -> {_shown(after.get(key))}"
+
+
+def discard(folder: Path) -> None:
+    """Remove a former preparation and what killed runs left; the marker first, so that it vouches for nothing else."""
+    (folder / MARKER).unlink(missing_ok=True)
+    for pattern in (*OUR_FILES, *LEFTOVERS):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "(none)"
+    if isinstance(value, dict):
+        return " ".join(f"{key}={str(part)[:40]}" for key, part in value.items())
+    return "(none)" if value in (None, "") else str(value)

@@ -1,0 +1,37 @@
+"""The last look at a sample before it is written: would ms-swift read it as it was meant?"""
+
+import re
+
+from vlm_sft.prepare.conversation import Drop
+from vlm_sft.prepare.swift_row import Sample
+
+IMAGE_TAG = "<image>"
+# Chat templates write control tokens as <|im_end|>; the same text in a data set would end a turn or claim an image.
+CONTROL_TOKEN = re.compile(r"<\|[^|<>\s]{1,40}\|>")
+
+
+def problem_of(sample: Sample) -> Drop | None:
+    """Return why `sample` must not be written, or None.
+
+    A control token or an image tag left in a text is the data's fault and a Drop; broken alternation, an empty text or
+    a sample without loss would be ours.
+
+    Raises:
+        ValueError: the sample breaks a promise of `swift_row`.
+    """
+    messages = sample["messages"]
+    contents = [message["content"] for message in messages]
+    tags = 0
+    for content in contents:
+        if "<" in content:
+            tags += content.count(IMAGE_TAG)
+            if token := CONTROL_TOKEN.search(content):
+                return Drop("special_token_in_text", token.group())
+    if tags != len(sample["images"]):
+        return Drop("image_tag_in_text", f"{tags} image tags, {len(sample['images'])} images")
+    talk = messages[1:] if messages[0]["role"] == "system" else messages
+    roles = [message["role"] for message in talk]
+    whole = roles == ["user", "assistant"] * (len(talk) // 2) and all(contents)
+    if not whole or not any(message["loss"] for message in talk[1::2]):
+        raise ValueError(f"swift_row wrote a sample that cannot be trained on: {roles}")
+    return None

@@ -1,0 +1,56 @@
+"""What a person sees of a preparation: progress, the drops by reason, and the summary. Text only, no decisions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vlm_sft.prepare.conversation import REASONS
+from vlm_sft.prepare.stats import SplitStats
+
+
+def progress(split: str, stats: SplitStats) -> str:
+    """One line while it runs."""
+    dropped = stats.dropped.total()
+    return f"{split}: {stats.rows_in:,} rows read, {stats.written:,} written, {dropped:,} dropped"
+
+
+def drops(splits: Mapping[str, SplitStats]) -> str:
+    """Rows that were not written, by split and reason, with one example of each."""
+    lines = []
+    for split, stats in splits.items():
+        lines.append(progress(split, stats))
+        for reason, count in stats.dropped.most_common():
+            lines.append(f"  {count:>9,}  {reason}: {REASONS[reason]}")
+            if examples := stats.examples.get(reason):
+                first = examples[0]
+                lines.append(f"{'':13}row {first['row']} id {first['id'] or '(none)'}: {first['detail']}")
+    return "\n".join(lines)
+
+
+def summary(stats: Mapping[str, Any]) -> str:
+    """The finished preparation in a few lines; `stats` is the content of stats.json."""
+    lines = []
+    for name, facts in stats["files"].items():
+        lines.append(f"{name}: {facts['lines']:,} samples, {facts['bytes'] / 2**20:,.1f} MiB")
+    for split, counts in stats["splits"].items():
+        dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts["dropped"].items()) or "none"
+        lines.append(f"{split}: {counts['rows_in']:,} rows in, {counts['written']:,} written; dropped: {dropped}")
+        lines.append(f"{split}: {_layouts(counts)}")
+        if counts["history_cut"]:
+            lines.append(
+                f"{split}: {counts['history_cut']:,} trajectories are longer than --max-history-rounds; "
+                "for these the two layouts are not equal"
+            )
+    speed = f"{stats['rows_per_s']:,} rows/s" if stats["rows_per_s"] else "too quick to measure"
+    lines.append(f"{stats['seconds']:.1f} s, {speed}, peak memory {stats['peak_memory_mib']:.0f} MiB")
+    return "\n".join(lines)
+
+
+def _layouts(counts: Mapping[str, Any]) -> str:
+    costs, tokens = counts["layouts"], counts["tokens"]
+    text = "; ".join(
+        f"{layout} = {cost['samples']:,} samples, {cost['images']:,} images, {cost['characters']:,} characters"
+        for layout, cost in costs.items()
+    )
+    if tokens:
+        text += f"; input tokens {tokens['trajectory']:,} to {tokens['steps']:,} (first {tokens['trajectories']:,})"
+    return f"cost of each layout: {text}"

@@ -1,0 +1,58 @@
+"""The last check before a line is written."""
+
+from typing import Any
+
+import pytest
+from vlm_sft.prepare.conversation import Drop
+from vlm_sft.prepare.swift_check import problem_of
+
+
+def sample(*messages: dict[str, Any], images: int = 1) -> dict[str, Any]:
+    return {"messages": list(messages), "images": ["/x.jpg"] * images}
+
+
+def user(text: str = "<image>\nq") -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def assistant(text: str = "a", *, loss: bool = True) -> dict[str, Any]:
+    return {"role": "assistant", "content": text, "loss": loss}
+
+
+def test_a_whole_sample_has_no_problem() -> None:
+    assert problem_of(sample(user(), assistant(loss=False), user("f"), assistant())) is None
+    assert problem_of(sample({"role": "system", "content": "s"}, user("q"), assistant(), images=0)) is None
+
+
+@pytest.mark.parametrize("text", ["x<|im_end|>", "<|image_pad|>", "<|vision_start|>y"])
+def test_control_tokens_in_any_text_are_found(text: str) -> None:
+    assert isinstance(problem_of(sample(user("<image>" + text), assistant())), Drop)
+    assert isinstance(problem_of(sample(user(), assistant(text))), Drop)
+
+
+@pytest.mark.parametrize("text", ["a <| b |> c", "x < y", "<|>", "a<b|c>"])
+def test_ordinary_signs_are_no_control_token(text: str) -> None:
+    assert problem_of(sample(user(), assistant(text))) is None
+
+
+@pytest.mark.parametrize(("messages", "images"), [((user("q"), assistant()), 1), ((user(), assistant("<image>")), 1)])
+def test_image_tags_are_counted(messages: tuple[dict[str, Any], ...], images: int) -> None:
+    problem = problem_of(sample(*messages, images=images))
+    assert problem is not None
+    assert problem.reason == "image_tag_in_text"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (user(),),
+        (assistant(), user()),
+        (user(), assistant(), user("f")),
+        (user(), assistant(), assistant()),
+        (user(), assistant("")),
+        (user(), assistant(loss=False)),
+    ],
+)
+def test_a_broken_promise_of_ours_is_raised(messages: tuple[dict[str, Any], ...]) -> None:
+    with pytest.raises(ValueError, match="swift_row wrote a sample that cannot be trained on"):
+        problem_of(sample(*messages))
