@@ -112,7 +112,7 @@ class LocalJobs:
         """Serve the one call that releases a Job; yield the environment in which a pod finds it."""
         folder = self.local("/var/run/secrets/kubernetes.io/serviceaccount")
         folder.mkdir(parents=True, exist_ok=True)
-        context = _loopback_certificate(folder)
+        context = loopback_certificate(folder)
         (folder / "token").write_text("of-this-run-only")
         (folder / "namespace").write_text("default")
         released, names = self.released, {job["metadata"]["name"] for job in self.jobs}
@@ -155,7 +155,7 @@ def _rewrite(text: str, folders: dict[str, Path]) -> str:
     return text
 
 
-def _loopback_certificate(folder: Path) -> ssl.SSLContext:
+def loopback_certificate(folder: Path) -> ssl.SSLContext:
     """Write a throw-away certificate authority for 127.0.0.1 to ca.crt; return the server's side of it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])

@@ -54,11 +54,6 @@ def launch(config: SwiftConfig, resume_from: Path | None, record: Path, stop_fil
     Raises:
         ConfigError: ms-swift is not installed.
     """
-    spec = importlib.util.find_spec("swift")
-    if spec is None or not spec.submodule_search_locations:
-        raise ConfigError("ms-swift: not installed; use the training image, or `pip install 'vlm-sft[train]'`")
-    entry = Path(spec.submodule_search_locations[0]) / "cli" / "sft.py"
-
     args = dict(config.args)
     args["external_plugins"] = [*config.texts("external_plugins"), str(PLUGIN)]
     args["callbacks"] = [*config.texts("callbacks"), *CALLBACKS]
@@ -73,8 +68,25 @@ def launch(config: SwiftConfig, resume_from: Path | None, record: Path, stop_fil
         "VLM_SFT_RECORD": str(record),
         "VLM_SFT_STOP_FILE": str(stop_file),
     }
-    torchrun = [word for name in RENDEZVOUS if name in env for word in (f"--{name.lower()}", env[name])]
-    return Launch([sys.executable, "-m", "torch.distributed.run", *torchrun, str(entry), *argv(args)], env)
+    return Launch([*torchrun(env), entry_point("sft"), *argv(args)], env)
+
+
+def torchrun(env: Mapping[str, str]) -> list[str]:
+    """Return the command that starts one process a GPU, as ms-swift reads it from the environment."""
+    options = [word for name in RENDEZVOUS if name in env for word in (f"--{name.lower()}", env[name])]
+    return [sys.executable, "-m", "torch.distributed.run", *options]
+
+
+def entry_point(command: str) -> str:
+    """Return the path of the script behind `swift <command>`; finding it imports nothing.
+
+    Raises:
+        ConfigError: ms-swift is not installed.
+    """
+    spec = importlib.util.find_spec("swift")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError("ms-swift: not installed; use the training image, or `pip install 'vlm-sft[train]'`")
+    return str(Path(spec.submodule_search_locations[0]) / "cli" / f"{command}.py")
 
 
 def _free_port() -> int:

@@ -1,0 +1,107 @@
+"""One evaluation: the finished run's checkpoint -> `swift infer` -> predictions.jsonl -> scores.json."""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vlm_sft.atomic_file import atomic_write
+from vlm_sft.errors import ConfigError, UserError
+from vlm_sft.evaluate.scores import Scores, score, table
+from vlm_sft.train.launch import Launch, argv, entry_point, torchrun
+from vlm_sft.train.preflight import visible_gpus
+from vlm_sft.train.run_report import FILE, read_report
+from vlm_sft.train.supervisor import supervise
+from vlm_sft.train.swift_config import SwiftConfig
+
+
+def evaluate(config: SwiftConfig, run_dir: Path, gpus: int, say: Callable[[str], None], *, force: bool) -> str:
+    """Generate and score; return the table. A finished evaluation of the same checkpoint and config is not repeated.
+
+    Raises:
+        ConfigError: there is no finished run, no checkpoint, or no data: another try would end alike.
+        UserError: GPUs are missing, or ms-swift failed.
+    """
+    checkpoint = finished_checkpoint(run_dir)
+    identity = _identity(config, checkpoint)
+    folder = run_dir / "evaluation"
+    if not force and (former := _former(folder / "scores.json", identity)):
+        say(f"{folder}: finished before with this checkpoint and config; --force does it again")
+        return table(Scores(**{key: former[key] for key in Scores.__dataclass_fields__}))
+    if gpus and len(visible_gpus()) < gpus:
+        raise UserError(f"GPUs: {len(visible_gpus())} visible, need {gpus}; look at `kubectl describe pod`")
+    folder.mkdir(exist_ok=True)
+    predictions = _generate(config, checkpoint, folder, say)
+    with predictions.open("rb") as lines:
+        scores = score(lines)
+    with atomic_write(folder / "scores.json") as file:
+        file.write(json.dumps({**asdict(scores), "identity": identity}, indent=2).encode() + b"\n")
+    return table(scores)
+
+
+def finished_checkpoint(run_dir: Path) -> Path:
+    """Return the checkpoint of a finished run.
+
+    Raises:
+        ConfigError: the run is missing or not finished, or its checkpoint is gone.
+    """
+    report = read_report(run_dir)
+    if report is None:
+        raise ConfigError(f"{run_dir / FILE}: missing, so there is no finished run; train first, or correct --run-dir")
+    if report.get("status") != "finished":
+        raise ConfigError(f"{run_dir / FILE}: status is {report.get('status')}, need finished; let the training end")
+    checkpoint = Path(str(report.get("checkpoint", "")))
+    if not any(checkpoint.glob("*.safetensors")):
+        raise ConfigError(f"{checkpoint}: no weights (*.safetensors) there; was it deleted after the training?")
+    return checkpoint
+
+
+def _identity(config: SwiftConfig, checkpoint: Path) -> dict[str, Any]:
+    """Return what makes an evaluation this one: its checkpoint, its config, its data."""
+    sizes = {}
+    for name in config.texts("val_dataset"):
+        path = Path(name.partition("#")[0])
+        if path.is_absolute() and not (path.is_file() and path.stat().st_size):
+            raise ConfigError(f"val_dataset: {path} is missing or empty; prepare the data, or correct the path")
+        sizes[name] = path.stat().st_size if path.is_file() else None
+    text = json.dumps([dict(config.args), dict(config.env)], sort_keys=True, default=str)
+    return {"checkpoint": str(checkpoint), "config": hashlib.sha256(text.encode()).hexdigest(), "bytes_of_data": sizes}
+
+
+def _former(path: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the scores of an earlier evaluation when it was of the same things."""
+    try:
+        former = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return former if isinstance(former, dict) and former.get("identity") == identity else None
+
+
+def _generate(config: SwiftConfig, checkpoint: Path, folder: Path, say: Callable[[str], None]) -> Path:
+    """Run `swift infer` to its end and return its result file, which appears under its name when it is whole."""
+    predictions, growing = folder / "predictions.jsonl", folder / "predictions.jsonl.tmp"
+    growing.unlink(missing_ok=True)  # ms-swift appends to what is there
+    args = dict(config.args)
+    if (checkpoint / "adapter_config.json").is_file():
+        args["adapters"] = str(checkpoint)
+    else:
+        args["model"] = str(checkpoint)
+    args["result_path"] = str(growing)
+    env = {**config.env, **os.environ}
+    start = torchrun(env) if "NPROC_PER_NODE" in env else [sys.executable]
+    say(f"generating with {checkpoint}")
+    with tempfile.TemporaryDirectory(prefix="vlm-sft-") as temporary:
+        command = Launch([*start, entry_point("infer"), *argv(args)], env)
+        ended = supervise(command, Path(temporary) / "stop", grace_s=0.1, say=say)  # nothing to save: end at once
+    if ended.stop_requested:
+        raise UserError("evaluation: ended by a signal; it starts anew when it is run again")
+    if ended.returncode != 0:
+        raise UserError(f"swift infer: ended with exit code {ended.returncode}; its own message is above")
+    if not growing.is_file():
+        raise UserError(f"swift infer: ended without {growing}; its log above says which rows it left out")
+    return growing.replace(predictions)

@@ -1,0 +1,80 @@
+"""Predictions of `swift infer` -> scores.
+
+One row of its result file:
+
+    {"response": "Two bicycles.", "labels": "Two bicycles are there.", "messages": [...], "images": [...]}
+
+`labels` is the last assistant turn of the row: for a whole trajectory, its last answer given everything before it.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vlm_sft.evaluate.metrics import bleu, cider_d, exact_match, rouge_l
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over the rows that could be scored; `dropped` says why the others could not."""
+
+    rows: int
+    scored: int
+    dropped: dict[str, int]
+    empty_answers: int  # scored as they are: an empty answer is a wrong one
+    figures: dict[str, float]
+
+
+def score(lines: Iterable[bytes]) -> Scores:
+    """Score a result file of `swift infer`, one JSON object a line."""
+    answers: list[str] = []
+    references: list[str] = []
+    dropped: Counter[str] = Counter()
+    rows = 0
+    for line in lines:
+        rows += 1
+        reason, answer, reference = _read(line)
+        if reason:
+            dropped[reason] += 1
+            continue
+        answers.append(answer)
+        references.append(reference)
+    scored = len(answers)
+    return Scores(rows, scored, dict(sorted(dropped.items())), answers.count(""), figures(answers, references))
+
+
+def _read(line: bytes) -> tuple[str, str, str]:
+    """Return (reason to drop or empty, answer, reference)."""
+    try:
+        row: Any = json.loads(line)
+    except ValueError:
+        return "not_json", "", ""
+    if not isinstance(row, dict) or not isinstance(row.get("response"), str):
+        return "no_response", "", ""
+    if not isinstance(row.get("labels"), str) or not row["labels"].strip():
+        return "no_label", "", ""
+    return "", row["response"].strip(), row["labels"].strip()
+
+
+def figures(answers: list[str], references: list[str]) -> dict[str, float]:
+    """Return the mean of each metric; empty for no rows."""
+    n = len(answers)
+    if not n:
+        return {}
+    pairs = list(zip(answers, references, strict=True))
+    per_order = zip(*(bleu(*pair) for pair in pairs), strict=True)
+    means = {"exact_match": sum(exact_match(*pair) for pair in pairs) / n}
+    means |= {f"bleu_{order}": sum(values) / n for order, values in enumerate(per_order, 1)}
+    means["rouge_l"] = sum(rouge_l(*pair) for pair in pairs) / n
+    means["cider_d"] = sum(cider_d(answers, references)) / n
+    return means
+
+
+def table(scores: Scores) -> str:
+    """Return the scores as a table with the number of rows behind them."""
+    lines = [f"{name:<12}  {value:8.4f}  n = {scores.scored}" for name, value in scores.figures.items()]
+    lines.append(f"{'rows':<12}  {scores.rows:8d}  {scores.empty_answers} answered with nothing")
+    lines += [f"{'dropped':<12}  {count:8d}  {reason}" for reason, count in scores.dropped.items()]
+    return "\n".join(lines)
