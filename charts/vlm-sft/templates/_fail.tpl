@@ -108,7 +108,7 @@
 {{/* A Kubernetes quantity as a number: bytes, or cores. Usage: {{ include "vlm-sft.quantity" "64Gi" }} */}}
 {{- define "vlm-sft.quantity" -}}
 {{- $units := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 }}
-{{- $text := toString . }}
+{{- $text := toJson . | trimAll "\"" }}
 {{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text)) }}
 {{- end }}
 

@@ -53,8 +53,7 @@ ENV:
 {{- define "vlm-sft.modelArguments" -}}
 {{- $args := dict "model" .Values.model.id "use_hf" true }}
 {{- with .Values.model.revision }}{{ $_ := set $args "model_revision" . }}{{ end }}
-{{- if or .Values.offline (hasPrefix "/" .Values.model.id) }}{{ $_ := set $args "check_model" false }}{{ end -}}
-{{ $args | toJson }}
+{{- $args | toJson }}
 {{- end }}
 
 {{/* train.yaml without output_dir: what makes a run this run and no other. */}}
@@ -69,6 +68,7 @@ ENV:
 {{- $_ := set $args "per_device_train_batch_size" (int $train.batchSizePerGpu) }}
 {{- $_ := set $args "gradient_accumulation_steps" (int $batch.accumulation) }}
 {{- $_ := set $args "add_version" false }}
+{{- if or .Values.offline (hasPrefix "/" .Values.model.id) }}{{ $_ := set $args "check_model" false }}{{ end }}
 {{- $env := deepCopy $train.env }}
 {{- $_ := set $env "NPROC_PER_NODE" (int $train.gpusPerNode) }}
 {{- if gt (int $train.nodes) 1 }}{{ $_ := set $env "NNODES" (int $train.nodes) }}{{ end }}
