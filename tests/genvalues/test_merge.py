@@ -37,3 +37,10 @@ def test_a_default_keeps_its_place_in_the_chart() -> None:
 def test_an_alias_points_at_the_line_that_uses_it() -> None:
     assert places(read("a: &x\n  b: 1\nc: *x\n", "f")) == {"a.b": "f:2", "c.b": "f:2"}
     assert str(read("a: &x\n  b: 1\nc: *x\n", "f").nearest(("c",)).origin) == "f:3"
+
+
+def test_a_changed_shape_is_a_warning_at_its_line() -> None:
+    _, (down, up) = merge_defaults(read("a: {b: 1}\nc: 2\n", "d"), read("a: 3\nc: {e: 1}\n", "u"))
+    assert (down.place, down.text) == ("u:1", "a: replaces a mapping of the chart's defaults by a single value")
+    assert (up.place, up.text) == ("u:2", "c: replaces a single value of the chart's defaults by a mapping")
+    assert {down.severity, up.severity} == {"warning"}

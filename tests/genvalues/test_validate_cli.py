@@ -1,5 +1,7 @@
 """`genvalues validate`, `show` and `schema` as a shell sees them: output, errors and exit code."""
 
+# ruff: noqa: E501 - messages are compared whole
+
 import json
 import subprocess
 import sys
@@ -80,6 +82,13 @@ def test_missing_files_and_directories_are_problems_not_tracebacks(values: Path)
     assert "error: none.yaml: no such file" in result.stderr
     assert "error: bad.yaml:3: " in result.stderr
     assert genvalues("validate", "clusters").stderr == "error: clusters: holds no values files (*.yaml)\n"
+
+
+def test_a_release_name_that_is_too_long_is_told(values: Path) -> None:
+    assert genvalues("validate", "good.yaml", "--release", "a" * 40).exit_code == 0
+    result = genvalues("validate", "good.yaml", "--release", "a" * 41)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: --release: release name: {'a' * 41} has 41 characters, need at most 40 ")
 
 
 def test_a_wrong_option_exits_2(values: Path) -> None:

@@ -1,5 +1,7 @@
 """Seeded values files for the parity tests: what a researcher may write, and YAML 1.1's odd corners."""
 
+# ruff: noqa: C901, PERF401 - lists of odd inputs, one way of spoiling each
+
 import random
 
 ODD_SCALARS = [

@@ -21,6 +21,11 @@ class Chart:
     defaults: Node
     schema: Schema
 
+    @property
+    def has_rules(self) -> bool:
+        """Whether the chart has the `fail`s that chart_rules.py mirrors."""
+        return (self.directory / "templates" / "_fail.tpl").is_file()
+
 
 def find_chart(given: Path | None = None) -> Path:
     """Return `given`, else charts/vlm-sft in the working directory, above it, or beside this package's source."""

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path as FilePath
 
 from vlm_sft.genvalues.chart import Chart
+from vlm_sft.genvalues.chart_rules import chart_findings
 from vlm_sft.genvalues.explain import explain
 from vlm_sft.genvalues.helm_yaml import ValuesFile, read_values_file
 from vlm_sft.genvalues.json_schema import violations
 from vlm_sft.genvalues.merge import merge_defaults, merge_files
-from vlm_sft.genvalues.node import Node, Origin, dotted
+from vlm_sft.genvalues.node import Node, Origin, Path, dotted
 from vlm_sft.genvalues.problem import Problem
 from vlm_sft.genvalues.set_option import Form, SetError, apply_set
+from vlm_sft.genvalues.swift_args import check_arguments
 
 SUFFIXES = (".yaml", ".yml")
 CLUSTERS = "clusters"  # holds overlays, which are no experiments of their own
@@ -34,9 +36,9 @@ class Experiment:
     problems: list[Problem] = field(default_factory=list)
 
 
-def find_experiments(paths: Sequence[Path]) -> list[Path]:
+def find_experiments(paths: Sequence[FilePath]) -> list[FilePath]:
     """Return the files given and those below the directories given, without the cluster overlays."""
-    found: list[Path] = []
+    found: list[FilePath] = []
     for path in paths:
         if path.is_dir():
             below = (file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
@@ -47,7 +49,9 @@ def find_experiments(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def load_experiment(chart: Chart, path: Path, overlays: Sequence[Path], settings: Sequence[Setting]) -> Experiment:
+def load_experiment(
+    chart: Chart, path: FilePath, overlays: Sequence[FilePath], settings: Sequence[Setting]
+) -> Experiment:
     """Read, merge and check one experiment; never stops at the first problem."""
     problems: list[Problem] = []
     user = load_values([*overlays, path], settings, problems)
@@ -55,6 +59,11 @@ def load_experiment(chart: Chart, path: Path, overlays: Sequence[Path], settings
         return Experiment(str(path), None, sorted({*problems, *user}))
     values, warnings = merge_defaults(chart.defaults, user)
     errors = list(check_schema(chart, values))
+    train_args = values.get(("train", "args"))
+    if train_args is not None:
+        errors += check_arguments(train_args, ("train", "args"))
+    if not any(error.rule == "schema" for error in errors):
+        errors += check_chart_rules(chart, values)
     wrong = {error.key for error in errors}
     problems += errors
     problems += (warning for warning in warnings if warning.key not in wrong)
@@ -62,7 +71,7 @@ def load_experiment(chart: Chart, path: Path, overlays: Sequence[Path], settings
 
 
 def load_values(
-    files: Sequence[Path], settings: Sequence[Setting], warnings: list[Problem] | None = None
+    files: Sequence[FilePath], settings: Sequence[Setting], warnings: list[Problem] | None = None
 ) -> Node | list[Problem]:
     """Return the files merged in their order with the options over them, or the errors that make it impossible."""
     user = Node({}, Origin(str(files[-1]) if files else "", 1, 1))
@@ -90,8 +99,26 @@ def check_schema(chart: Chart, values: Node) -> Iterator[Problem]:
         if path in seen:
             continue
         seen.add(path)
-        place = values.nearest(path).origin
-        yield Problem(place.source, place.line, place.column, dotted(path), message, rule="schema")
+        yield _problem(chart, values, path, message, "schema")
+
+
+def check_chart_rules(chart: Chart, values: Node) -> Iterator[Problem]:
+    """Yield what the chart's own `fail`s would say; only for a chart that has the keys they are about."""
+    plain = values.plain()
+    if not isinstance(plain, dict) or not chart.has_rules:
+        return
+    for path, message in chart_findings(plain):
+        yield _problem(chart, values, path, message, "chart")
+
+
+def _problem(chart: Chart, values: Node, path: Path, message: str, rule: str) -> Problem:
+    """Point at the deepest node on the way to `path` that the user wrote: nobody can mend the chart's defaults."""
+    place = values.origin
+    for length in range(1, len(path) + 1):
+        node = values.get(path[:length])
+        if node is not None and node.origin.source != chart.defaults.origin.source:
+            place = node.origin
+    return Problem(place.source, place.line, place.column, dotted(path), message, rule=rule)
 
 
 def _repeated_keys(file: ValuesFile) -> Iterator[Problem]:

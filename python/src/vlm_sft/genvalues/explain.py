@@ -3,6 +3,7 @@
 # ruff: noqa: ANN401 - a JSON value may be anything
 
 import json
+import re
 from typing import Any
 
 from vlm_sft.genvalues.go_scalar import FLOAT, INT, resolve
@@ -19,6 +20,7 @@ _NAMES = {
     "object": "a mapping",
     "null": "null",
 }
+_UNIT = re.compile(r"\[[^\]]+\]")  # a description starts with its unit: [samples] in one forward pass
 _MAX_SHOWN = 60  # characters of a wrong value
 _FEW_KEYS = 12  # as many keys fit on one line
 
@@ -65,6 +67,8 @@ def _needs(schema: Schema, root: Schema, lead: str) -> str:
     if not text:
         return ""
     title = f" ({schema['title']})" if "title" in schema else ""
+    unit = _UNIT.match(schema.get("description", ""))
+    title += f" {unit[0]}" if unit else ""
     examples = schema.get("examples", [])
     example = f"; e.g. {json.dumps(examples[0], ensure_ascii=False)}" if examples and "enum" not in schema else ""
     return f"{lead}{text}{title}{example}"

@@ -8,6 +8,7 @@ import click
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues import report_format
 from vlm_sft.genvalues.chart import find_chart, load_chart
+from vlm_sft.genvalues.chart_rules import check_release_name
 from vlm_sft.genvalues.experiment import find_experiments, load_experiment
 from vlm_sft.genvalues.options import settings, values_options
 from vlm_sft.genvalues.problem import Problem
@@ -16,6 +17,7 @@ from vlm_sft.genvalues.problem import Problem
 @click.command()
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @values_options
+@click.option("--release", metavar="NAME", help="Check this release name too, as given to helm install.")
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.option("format_", "--format", type=click.Choice(report_format.FORMATS), default="text", show_default=True,
               help="How problems are written.")  # fmt: skip
@@ -26,6 +28,7 @@ def validate(
     set_string: tuple[str, ...],
     set_json: tuple[str, ...],
     chart: Path | None,
+    release: str | None,
     strict: bool,
     format_: str,
 ) -> None:
@@ -39,6 +42,9 @@ def validate(
     loaded_chart = load_chart(find_chart(chart))
     chosen = settings(set_, set_string, set_json)
     found: set[Problem] = set()
+    wrong_name = check_release_name(release) if release else None
+    if wrong_name:
+        found.add(Problem("--release", 0, 0, "release name", wrong_name, rule="chart"))
     for file in files:
         found.update(load_experiment(loaded_chart, file, overlays, chosen).problems)
     problems = sorted(problem.as_error() if strict else problem for problem in found)

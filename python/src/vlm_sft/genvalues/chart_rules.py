@@ -1,0 +1,133 @@
+"""What the chart's `fail`s refuse, in the same words: templates/_fail.tpl is the other half, held by a parity test.
+
+The rules see values that the schema has passed, so every key is there and of its type.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from vlm_sft.genvalues.owned_arguments import owned
+from vlm_sft.genvalues.resource_rules import resources
+
+Values: TypeAlias = dict[str, Any]
+Finding: TypeAlias = tuple[tuple[str, ...], str]  # path of the key, message
+
+MAX_RELEASE_NAME = 40  # characters: a pod's hostname adds the Job's suffix and index and must fit 63
+
+
+def check_release_name(name: str) -> str | None:
+    """Return what is wrong with a release name, in the chart's words."""
+    if len(name) <= MAX_RELEASE_NAME:
+        return None
+    return (
+        f"{name} has {len(name)} characters, need at most {MAX_RELEASE_NAME} (a pod's hostname must fit 63); "
+        "choose a shorter one"
+    )
+
+
+def chart_findings(values: Values) -> Iterator[Finding]:
+    """Yield everything that would make `helm install` fail although the schema is content."""
+    for rule in _RULES:
+        yield from rule(values)
+
+
+def _model(values: Values) -> Iterator[Finding]:
+    model, prepare = values["model"], values["prepare"]
+    needed = values["train"]["enabled"] or values["evaluate"]["enabled"]
+    if needed and not model["id"]:
+        yield ("model", "id"), "empty, need a hub id or a path; e.g. Qwen/Qwen3-VL-8B-Instruct"
+    if model["gated"] and not values["huggingFace"]["tokenSecret"]["name"]:
+        message = f"empty, and {model['id']} is gated; name a secret that holds a Hugging Face token"
+        yield ("huggingFace", "tokenSecret", "name"), message
+    downloaded = prepare["enabled"] and model["download"]
+    if needed and values["offline"] and model["id"] and not model["id"].startswith("/") and not downloaded:
+        message = f"true, and nothing downloads {model['id']}; "
+        message += "set model.id to a path, or model.download and prepare.enabled to true"
+        yield ("offline",), message
+
+
+def _batch(values: Values) -> Iterator[Finding]:
+    train = values["train"]
+    if not train["enabled"]:
+        return
+    key = ("train", "effectiveBatchSize")
+    effective = int(train.get("effectiveBatchSize") or 0)
+    accumulation = int(train.get("gradientAccumulationSteps") or 0)
+    per_gpu, gpus, nodes = (int(train[name]) for name in ("batchSizePerGpu", "gpusPerNode", "nodes"))
+    per_pass = per_gpu * gpus * nodes
+    product = f"{per_gpu} per GPU x {gpus} {'processes' if train['accelerator'] == 'cpu' else 'GPUs'}"
+    product += f" x {nodes} nodes" if nodes > 1 else ""
+    if not effective and not accumulation:
+        yield (
+            key,
+            "not set; give it, or train.gradientAccumulationSteps: ms-swift's own choice depends on the number of GPUs",
+        )
+    elif effective % per_pass:
+        below = effective // per_pass * per_pass
+        nearest = f"{below} or {below + per_pass}" if below else f"{per_pass}"
+        yield key, f"{effective} is not a multiple of {per_pass} ({product}); use {nearest}"
+    elif effective and accumulation and effective != per_pass * accumulation:
+        given = f"got {effective}, but {product} x {accumulation} accumulation is {per_pass * accumulation}"
+        yield key, f"{given}; correct one, or leave train.gradientAccumulationSteps out"
+
+
+def _data(values: Values) -> Iterator[Finding]:
+    prepare, train, evaluate = values["prepare"], values["train"], values["evaluate"]
+    splits = prepare["splits"]
+    if train["enabled"] and not train["dataset"]:
+        if not prepare["dataset"]:
+            message = "empty, and prepare.dataset makes none; name a dataset (a path or a hub id), or prepare one"
+            yield ("train", "dataset"), message
+        elif not prepare["enabled"]:
+            message = f"empty, and the preparation of {prepare['dataset']} is switched off; "
+            message += "set prepare.enabled to true, or name the files that an earlier one wrote"
+            yield ("train", "dataset"), message
+        elif "train" not in splits and "1m" not in splits:
+            message = f"got {', '.join(splits)}, need train or 1m to train on; add one, or name train.dataset"
+            yield ("prepare", "splits"), message
+    if evaluate["enabled"]:
+        if not train["enabled"]:
+            yield ("evaluate", "enabled"), "true, and train.enabled is false; there is no run to evaluate"
+        elif not evaluate["dataset"] and not has_validation_set(values):
+            message = "empty, and training has no validation set; name one, here or in train.valDataset"
+            yield ("evaluate", "dataset"), message
+
+
+def has_validation_set(values: Values) -> bool:
+    """Tell whether training validates: on a set that is named, or on the test split that the preparation writes."""
+    prepare, train = values["prepare"], values["train"]
+    made = prepare["enabled"] and prepare["dataset"] and not train["dataset"] and "test" in prepare["splits"]
+    return bool(train["valDataset"] or made)
+
+
+def _backend(values: Values) -> Iterator[Finding]:
+    train = values["train"]
+    if train["accelerator"] == "cpu" and train["sharding"] != "ddp":
+        message = f"got {train['sharding']}, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu"
+        yield ("train", "sharding"), message
+    if train["args"].get("tuner_type") == "full":
+        for name in train["args"]:
+            if name.startswith("lora_") or name == "target_modules":
+                message = (
+                    "set, but train.args.tuner_type is full, which has no adapter; remove it, or use tuner_type: lora"
+                )
+                yield ("train", "args", name), message
+
+
+def _storage(values: Values) -> Iterator[Finding]:
+    outputs, train = values["storage"]["outputs"], values["train"]
+    several = train["enabled"] and train["nodes"] > 1
+    if several and not outputs["existingClaim"] and outputs["accessMode"] != "ReadWriteMany":
+        message = f"got {outputs['accessMode']}, but {int(train['nodes'])} nodes write checkpoints"
+        yield ("storage", "outputs", "accessMode"), f"{message}; use ReadWriteMany, or train.nodes: 1"
+
+
+_RULES: tuple[Callable[[Values], Iterator[Finding]], ...] = (
+    _model,
+    _batch,
+    _data,
+    _backend,
+    _storage,
+    resources,
+    owned,
+)

@@ -1,0 +1,114 @@
+"""What the chart's `fail`s say and what genvalues says is the same, word for word, for values drawn at random."""
+
+# ruff: noqa: E501 - messages are compared whole
+
+import json
+import random
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vlm_sft.genvalues.chart_rules import chart_findings, check_release_name
+from vlm_sft.genvalues.helm_yaml import ValuesFile, read_values_file
+from vlm_sft.genvalues.merge import merge_defaults
+from vlm_sft.genvalues.node import dotted
+
+CHART = Path(__file__).parents[2] / "charts" / "vlm-sft"
+SEEDS = 120
+GOOD = {"model.id": "Qwen/Qwen3-VL-8B-Instruct", "train.effectiveBatchSize": 16, "prepare.dataset": "fire"}
+CHANGES: list[dict[str, Any]] = [
+    {"model.id": ""}, {"model.id": "/models/x"}, {"model.gated": True, "huggingFace.tokenSecret.name": ""}, {"offline": True},
+    {"model.download": False}, {"prepare.enabled": False}, {"prepare.dataset": ""}, {"prepare.splits": ["test"]}, {"prepare.splits": ["1m"]},
+    {"train.enabled": False}, {"train.gpusPerNode": 3}, {"train.nodes": 2}, {"train.batchSizePerGpu": 5}, {"train.accelerator": "cpu"},
+    {"train.effectiveBatchSize": None}, {"train.effectiveBatchSize": 63}, {"train.effectiveBatchSize": 2}, {"train.sharding": "zero3"},
+    {"train.gradientAccumulationSteps": 4}, {"train.gradientAccumulationSteps": 16}, {"train.dataset": ["a.jsonl"]},
+    {"train.valDataset": ["b.jsonl"]}, {"evaluate.enabled": True}, {"evaluate.dataset": ["c.jsonl"]}, {"train.args.tuner_type": "full"},
+    {"train.args.tuner_type": "full", "train.args.lora_rank": 8, "train.args.target_modules": ["q_proj"]},
+    {"train.accelerator": "cpu", "train.sharding": "zero2"}, {"storage.outputs.accessMode": "ReadWriteOnce"},
+    {"storage.outputs.existingClaim": "mine"}, {"train.resources.requests.memory": "65Gi"}, {"train.resources.limits.cpu": "500m"},
+    {"prepare.resources.requests.cpu": 4.5}, {"train.resources.requests.memory": 80000000000}, {"train.resources.limits.memory": "8G"},
+    {"jupyter.enabled": True, "jupyter.resources.limits": {"memory": "4096Mi"}}, {"train.shmSize": "65Gi"}, {"evaluate.shmSize": "1Ti"},
+    {"train.args.model": "x"}, {"train.args.deepspeed": "zero2", "train.args.val_dataset": "y"}, {"train.env.NNODES": 2},
+    {"evaluate.env.HF_TOKEN": "x"}, {"evaluate.args.adapters": ["x"]}, {"train.resources.limits": None}, {"evaluate.args.model": "m"},
+]  # fmt: skip
+
+
+def values(seed: int) -> dict[str, Any]:
+    """Draw some changes to values that are good."""
+    dice = random.Random(seed)
+    flat = dict(GOOD)
+    for change in dice.sample(CHANGES, k=dice.randint(1, 7)) if seed else []:
+        flat |= change
+    result: dict[str, Any] = {}
+    for key, value in flat.items():
+        *parents, last = key.split(".")
+        at = result
+        for parent in parents:
+            at = at.setdefault(parent, {})
+            if at is None:
+                break
+        else:
+            at[last] = value
+    return result
+
+
+@pytest.fixture(scope="session")
+def rules_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart's defaults and rules, without the manifests."""
+    folder = tmp_path_factory.mktemp("rules")
+    (folder / "templates").mkdir()
+    for name in ("Chart.yaml", "values.yaml"):
+        shutil.copy(CHART / name, folder)
+    for template in (CHART / "templates").glob("_*.tpl"):
+        shutil.copy(template, folder / "templates")
+    (folder / "templates" / "check.yaml").write_text('{{ include "vlm-sft.check" . }}\n')
+    return folder
+
+
+def said_by_helm(helm: Path, chart: Path, file: Path, release: str = "x") -> list[str]:
+    command = [helm, "template", release, chart, "-f", file, "--kube-version", "1.31"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode == 0:
+        return []
+    said = run.stderr.split("check.yaml:1:3): \n")
+    assert len(said) == 2, run.stderr
+    return said[1].split("\n\n")[0].splitlines()
+
+
+def said_by_genvalues(chart: Path, file: Path) -> list[str]:
+    defaults, user = read_values_file(chart / "values.yaml"), read_values_file(file)
+    assert isinstance(defaults, ValuesFile)
+    assert isinstance(user, ValuesFile)
+    plain = merge_defaults(defaults.root, user.root)[0].plain()
+    assert isinstance(plain, dict)
+    return [f"{dotted(path)}: {message}" for path, message in chart_findings(plain)]
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_chart_and_genvalues_say_the_same(helm: Path, rules_chart: Path, tmp_path: Path, seed: int) -> None:
+    file = tmp_path / "v.yaml"
+    file.write_text(json.dumps(values(seed)))
+    assert Counter(said_by_genvalues(rules_chart, file)) == Counter(said_by_helm(helm, rules_chart, file))
+
+
+def test_the_draws_reach_every_rule(rules_chart: Path, tmp_path: Path) -> None:
+    heard: set[str] = set()
+    for seed in range(SEEDS):
+        (tmp_path / "v.yaml").write_text(json.dumps(values(seed)))
+        heard |= {line.split(": ")[0] for line in said_by_genvalues(rules_chart, tmp_path / "v.yaml")}
+    assert heard >= {
+        "model.id", "huggingFace.tokenSecret.name", "offline", "train.effectiveBatchSize", "train.dataset", "prepare.splits",
+        "evaluate.enabled", "evaluate.dataset", "train.sharding", "train.args.lora_rank", "train.args.target_modules",
+        "storage.outputs.accessMode", "train.resources.requests.memory", "train.shmSize", "train.args.model",
+        "train.env.NNODES", "evaluate.env.HF_TOKEN", "evaluate.args.adapters",
+    }  # fmt: skip
+
+
+def test_a_long_release_name_is_refused_in_the_same_words(helm: Path, rules_chart: Path, tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text(json.dumps(values(0)))
+    name = "a" * 41
+    assert said_by_helm(helm, rules_chart, tmp_path / "v.yaml", name) == [f"release name: {check_release_name(name)}"]
+    assert check_release_name("a" * 40) is None
