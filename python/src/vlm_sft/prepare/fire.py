@@ -62,9 +62,10 @@ def source_of(image: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Dialogue:
-    """Who said what: `roles` as written in the row, `texts` beside them."""
+    """Who said what, in order."""
 
-    roles: list[str]
+    opened_by: str  # role as written in the row
+    speakers: list[int]  # STUDENT or TEACHER
     texts: list[str]
 
 
@@ -73,14 +74,17 @@ def _dialogue(row: Mapping[str, object]) -> _Dialogue | Drop:
     entries = row["student_history"] if "student_history" in row else row.get("conversations")
     if not isinstance(entries, list) or not entries:
         return Drop("no_answers")
-    roles, texts = [], []
-    for number, entry in enumerate(entries):
-        role, text = (entry.get("role") or entry.get("from"), entry.get("value")) if isinstance(entry, dict) else (0, 0)
-        if not isinstance(role, str) or role not in SPEAKERS or not isinstance(text, str):
-            return Drop("turn_malformed", f"entry {number} is {_kind(entry)}"[:120])
-        roles.append(role)
-        texts.append(text)
-    return _Dialogue(roles, texts)
+    speakers: list[int] = []
+    texts: list[str] = []
+    try:
+        for entry in entries:
+            speakers.append(SPEAKERS[entry.get("role") or entry["from"]])
+            texts.append(entry["value"])
+    except (AttributeError, KeyError, TypeError):  # no object, an unknown role or none, no value
+        return Drop("turn_malformed", f"entry {len(texts)} is {_kind(entries[len(texts)])}"[:120])
+    if set(map(type, texts)) != {str}:
+        return Drop("turn_malformed", "a value is no text")
+    return _Dialogue(entries[0].get("role") or entries[0]["from"], speakers, texts)
 
 
 def _kind(value: object) -> str:
@@ -92,8 +96,9 @@ def _question(row: Mapping[str, object], dialogue: _Dialogue) -> tuple[str, _Dia
     """Return the question and what follows it: it has its own field, or opens the dialogue, or both."""
     raw = row.get("raw")
     question = _text(row.get("question")) or (_text(raw.get("question")) if isinstance(raw, dict) else "")
-    if dialogue.roles[0] in ("human", "user"):
-        return clean(question or dialogue.texts[0]), _Dialogue(dialogue.roles[1:], dialogue.texts[1:])
+    if dialogue.opened_by in ("human", "user"):
+        followed_by = _Dialogue("gpt", dialogue.speakers[1:], dialogue.texts[1:])
+        return clean(question or dialogue.texts[0]), followed_by
     return clean(question), dialogue
 
 
@@ -105,13 +110,13 @@ def _text(field: object) -> str:
 
 def _turns(dialogue: _Dialogue, row: Mapping[str, object]) -> tuple[Turn, ...] | Drop:
     """Pair each answer with the feedback to it. The last feedback may be missing; it reaches no sample anyway."""
-    roles, texts = dialogue.roles, dialogue.texts
+    speakers, texts = dialogue.speakers, dialogue.texts
     if not texts:
         return Drop("no_answers")
-    speakers = [SPEAKERS[role] for role in roles]
-    if speakers != ([STUDENT, TEACHER] * len(roles))[: len(roles)]:
-        return Drop("roles_do_not_alternate", ", ".join(roles)[:120])
-    if roles[0] == "gpt" and texts[0].lstrip().startswith("Score:"):
+    if speakers != ([STUDENT, TEACHER] * len(speakers))[: len(speakers)]:
+        order = "".join("st"[speaker] for speaker in speakers)
+        return Drop("roles_do_not_alternate", f"s(tudent) and t(eacher) speak in the order {order[:40]}")
+    if dialogue.opened_by == "gpt" and texts[0].lstrip().startswith("Score:"):
         return Drop("teacher_dialogue", texts[0][:80])
     if len(texts) % 2:
         texts = [*texts, _last_feedback(row)]
