@@ -1,9 +1,10 @@
 """One experiment: its values files and options merged over the chart's defaults, and everything wrong with them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
+from vlm_sft.genvalues.advice import advice
 from vlm_sft.genvalues.chart import Chart
 from vlm_sft.genvalues.chart_rules import chart_findings
 from vlm_sft.genvalues.explain import explain
@@ -103,12 +104,14 @@ def check_schema(chart: Chart, values: Node) -> Iterator[Problem]:
 
 
 def check_chart_rules(chart: Chart, values: Node) -> Iterator[Problem]:
-    """Yield what the chart's own `fail`s would say; only for a chart that has the keys they are about."""
+    """Yield what the chart's own `fail`s would say, and warnings; only for a chart that has the keys they are about."""
     plain = values.plain()
     if not isinstance(plain, dict) or not chart.has_rules:
         return
     for path, message in chart_findings(plain):
         yield _problem(chart, values, path, message, "chart")
+    for path, message in advice(plain):
+        yield replace(_problem(chart, values, path, message, "advice"), severity="warning")
 
 
 def _problem(chart: Chart, values: Node, path: Path, message: str, rule: str) -> Problem:
