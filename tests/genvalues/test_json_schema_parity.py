@@ -41,7 +41,7 @@ SCALARS = [
     False,
 ]
 KEYS = ["a", "b", "ab", "A", "c"]
-CASES = 60  # values per schema
+CASES = 50  # drawn values per schema, beside every scalar
 
 
 def value(dice: random.Random, depth: int = 0) -> Any:
@@ -60,7 +60,7 @@ def pairs(number: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "properties": {"v": SCHEMAS[number]},
     }
     dice = random.Random(number)
-    return schema, [{"v": value(dice)} for _ in range(CASES)]
+    return schema, [{"v": one} for one in SCALARS] + [{"v": value(dice)} for _ in range(CASES)]
 
 
 @pytest.mark.parametrize("number", range(len(SCHEMAS)))
