@@ -181,7 +181,7 @@ def test_other_settings_replace_it_and_each_difference_is_shown(data: Path, tmp_
     result = run(data, out, "--skip-images", "--layout", "steps", "--splits", "train", "--sources", "coco,vg")
     assert result.exit_code == 0, result.output
     assert result.stderr.startswith(
-        f"{out}: replaced, it was made with other settings or input:\n"
+        f"{out}: made with other settings or input, so it is replaced:\n"
         "  layout: trajectory -> steps\n"
         "  save_drops: True -> False\n"
         "  sources: (none) -> coco, vg\n"
@@ -332,6 +332,24 @@ def test_images_are_looked_for_unless_told_otherwise(data: Path, tmp_path: Path)
     assert result.stderr == (
         f"error: --image-root: {tmp_path / 'nowhere'}: no such folder; put the images there, or --skip-images\n"
     )
+
+
+def test_counting_tokens_needs_the_images(data: Path, tmp_path: Path) -> None:
+    result = run(data, tmp_path / "out", "--skip-images", "--count-tokens", "model")
+    assert result.exit_code == 2
+    assert "--count-tokens reads the images: leave out --skip-images." in result.stderr
+
+
+def test_counting_tokens_without_ms_swift_keeps_the_former_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    run(data, out, "--skip-images")
+    monkeypatch.setitem(sys.modules, "swift", None)
+    result = run(data, out, "--image-root", str(tmp_path), "--count-tokens", "model")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("error: --count-tokens: needs ms-swift; install vlm-sft[train], or leave it out\n")
+    assert (out / "stats.json").exists()
 
 
 def test_an_output_folder_that_cannot_be_made_is_one_line(data: Path, tmp_path: Path) -> None:

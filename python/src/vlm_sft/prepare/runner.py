@@ -25,6 +25,7 @@ from vlm_sft.prepare.source import SplitFile
 from vlm_sft.prepare.stats import SplitStats
 from vlm_sft.prepare.swift_check import problem_of
 from vlm_sft.prepare.swift_row import imitated_answers, is_cut, samples
+from vlm_sft.prepare.token_cost import COUNTED_TRAJECTORIES, TokenCounter
 
 BATCH_ROWS = 32  # rows held at a time, so that their images are looked up side by side; 256 is 25 % slower, the cache
 PROGRESS_S = 3.0
@@ -42,9 +43,10 @@ def prepare(parse: Parse, inputs: Sequence[SplitFile], settings: Settings, folde
     Raises:
         UserError: an input is broken, too many rows dropped, or nothing is left to write.
     """
+    images = _image_finder(settings)
+    counter = TokenCounter(settings.count_tokens) if settings.count_tokens else None
     folder.mkdir(parents=True, exist_ok=True)
     discard(folder)
-    images = _image_finder(settings)
     splits: dict[str, SplitStats] = {}
     with ExitStack() as outputs:
         with ExitStack() as drops:
@@ -53,7 +55,11 @@ def prepare(parse: Parse, inputs: Sequence[SplitFile], settings: Settings, folde
                 kept = None
                 if settings.save_drops:
                     kept = drops.enter_context(atomic_write(folder / f"dropped_{found.split}.jsonl"))
-                splits[found.split] = Conversion(found, parse, images, settings, say).run(output, kept)
+                conversion = Conversion(found, parse, images, settings, say)
+                splits[found.split] = conversion.run(output, kept)
+                if counter:
+                    say(f"{found.split}: counting the tokens of {len(conversion.first):,} trajectories")
+                    conversion.stats.tokens = counter.count(conversion.first, settings.form)
         _judge(splits, settings, say)
     stats = _summary(splits, inputs, settings, folder)
     with atomic_write(folder / MARKER) as file:
@@ -66,6 +72,7 @@ class Conversion:
 
     def __init__(self, found: SplitFile, parse: Parse, images: ImageFinder, settings: Settings, say: Say) -> None:
         self.stats = SplitStats()
+        self.first: list[tuple[Conversation, list[str]]] = []  # with their images, to count their tokens
         self._found, self._parse, self._images, self._settings, self._say = found, parse, images, settings, say
         self._form = settings.form
 
@@ -125,6 +132,8 @@ class Conversion:
             if problem := problem_of(sample):
                 return problem
             lines.append(orjson.dumps(sample, option=orjson.OPT_APPEND_NEWLINE))
+        if self._settings.count_tokens and len(self.first) < COUNTED_TRAJECTORIES:
+            self.first.append((conversation, images))
         self.stats.layouts.add(conversation, made, self._form)
         self.stats.add_written(conversation, cut=is_cut(conversation, self._form))
         return lines

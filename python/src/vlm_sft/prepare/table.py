@@ -30,7 +30,7 @@ def summary(stats: Mapping[str, Any]) -> str:
     """The finished preparation in a few lines; `stats` is the content of stats.json."""
     lines = []
     for name, facts in stats["files"].items():
-        lines.append(f"{name}: {facts['lines']:,} samples, {facts['bytes'] / 2**20:,.1f} MiB")
+        lines.append(f"{name}: {facts['lines']:,} samples, {facts['bytes']:,} bytes")
     for split, counts in stats["splits"].items():
         dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts["dropped"].items()) or "none"
         lines.append(f"{split}: {counts['rows_in']:,} rows in, {counts['written']:,} written; dropped: {dropped}")
@@ -52,5 +52,6 @@ def _layouts(counts: Mapping[str, Any]) -> str:
         for layout, cost in costs.items()
     )
     if tokens:
-        text += f"; input tokens {tokens['trajectory']:,} to {tokens['steps']:,} (first {tokens['trajectories']:,})"
+        counted = ", ".join(f"{layout} {tokens[layout]:,}" for layout in costs)
+        text += f"; input tokens of the first {tokens['trajectories']:,} trajectories: {counted}"
     return f"cost of each layout: {text}"
