@@ -68,6 +68,8 @@ def test_the_jsonschema_package_agrees(number: int) -> None:
     schema, values = pairs(number)
     judge = jsonschema.Draft7Validator(schema)
     for one in values:
+        if "x\\n" in json.dumps(one):
+            continue  # Python's $ matches before a last newline, Go's and ours do not: Helm decides
         assert judge.is_valid(one) == (not [*violations(schema, one)]), one
 
 

@@ -33,6 +33,7 @@ def test_the_table_is_what_the_installed_release_says() -> None:
     [
         ("lerning_rate: 1.0e-4", "train.args.lerning_rate: swift sft of ms-swift 4.6.0 has no such argument; did you mean train.args.learning_rate?"),
         ("learning_rate: fast", 'train.args.learning_rate: got "fast" (string), need a number'),
+        ("learning_rate: true", "train.args.learning_rate: got true (boolean), need a number"),
         ("num_train_epochs: [1]", "train.args.num_train_epochs: got a list of 1, need a number"),
         ("lora_rank: 8.5", "train.args.lora_rank: got 8.5 (number), need an integer"),
         ("gradient_checkpointing: 1", "train.args.gradient_checkpointing: got 1 (integer), need true or false"),
