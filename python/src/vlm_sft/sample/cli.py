@@ -1,13 +1,13 @@
-"""`vlm-sft sample`: everything that a first run needs, without a network.
+r"""`vlm-sft sample`: everything that a first run needs, without a network.
 
 One of its rows, in FIRE's shape:
 
     {"id": "cat-01", "image": "coco/train2014/000000123456.jpg",
-     "question": {"from": "human", "value": "<image>\\nWhat animal is it?"},
+     "question": {"from": "human", "value": "<image>\nWhat animal is it?"},
      "groundtruth": {"from": "gpt", "value": "A cat."},
      "conversations": [
-      {"role": "student", "type": "response", "value": "Thought: It has fur and whiskers.\\nAnswer: A fox.\\n\\n"},
-      {"role": "teacher", "type": "feedback", "value": "Score: 3.\\nFeedback: Foxes are redder ...\\n"}, ...]}
+      {"role": "student", "type": "response", "value": "Thought: It has fur and whiskers.\nAnswer: A fox.\n\n"},
+      {"role": "teacher", "type": "feedback", "value": "Score: 3.\nFeedback: Foxes are redder ...\n"}, ...]}
 """
 
 from importlib.resources import files
