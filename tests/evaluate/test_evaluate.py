@@ -1,0 +1,63 @@
+"""What an evaluation refuses, and what it does not do again; `make smoke` runs a real one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+VLM_SFT = Path(sys.executable).parent / "vlm-sft"
+
+
+def evaluate(run_dir: Path, config: Path) -> subprocess.CompletedProcess[str]:
+    command = [VLM_SFT, "evaluate", config, "--run-dir", run_dir]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def write_config(tmp_path: Path, **args: object) -> Path:
+    path = tmp_path / "evaluate.yaml"
+    path.write_text(json.dumps({"model": "m", **args}))
+    return path
+
+
+def test_a_run_that_is_missing_or_not_finished_is_refused_for_good(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    ended = evaluate(tmp_path, config)
+    assert ended.returncode == 42
+    way_out = "missing, so there is no finished run; train first, or correct --run-dir"
+    assert ended.stderr == f"error: {tmp_path}/run_report.json: {way_out}\n"
+    (tmp_path / "run_report.json").write_text('{"status": "stopped"}')
+    ended = evaluate(tmp_path, config)
+    assert ended.returncode == 42
+    assert ended.stderr.endswith("status is stopped, need finished; let the training end\n")
+
+
+def finish(tmp_path: Path) -> Path:
+    checkpoint = tmp_path / "checkpoint-3"
+    (tmp_path / "run_report.json").write_text(json.dumps({"status": "finished", "checkpoint": str(checkpoint)}))
+    return checkpoint
+
+
+def test_a_checkpoint_that_is_gone_and_data_that_is_missing_are_named(tmp_path: Path) -> None:
+    checkpoint = finish(tmp_path)
+    ended = evaluate(tmp_path, write_config(tmp_path))
+    assert (
+        ended.stderr == f"error: {checkpoint}: no weights (*.safetensors) there; was it deleted after the training?\n"
+    )
+    checkpoint.mkdir()
+    (checkpoint / "adapter_model.safetensors").touch()
+    ended = evaluate(tmp_path, write_config(tmp_path, val_dataset=f"{tmp_path}/rows.jsonl#2"))
+    assert ended.returncode == 42
+    assert ended.stderr == (
+        f"error: val_dataset: {tmp_path}/rows.jsonl is missing or empty; prepare the data, or correct the path\n"
+    )
+
+
+def test_a_config_that_ms_swift_refuses_leaves_no_predictions(tmp_path: Path) -> None:
+    checkpoint = finish(tmp_path)
+    checkpoint.mkdir()
+    (checkpoint / "adapter_model.safetensors").touch()
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    ended = evaluate(tmp_path, write_config(tmp_path, val_dataset=f"{tmp_path}/rows.jsonl", no_such_argument=1))
+    assert ended.returncode == 1
+    assert "swift infer: ended with exit code 1; its own message is above" in ended.stderr
+    assert not list((tmp_path / "evaluation").iterdir())

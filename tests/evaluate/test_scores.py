@@ -1,0 +1,38 @@
+"""Result files of `swift infer` -> scores."""
+
+import json
+
+from vlm_sft.evaluate.scores import Scores, score, table
+
+
+def line(**row: object) -> bytes:
+    return json.dumps(row).encode()
+
+
+def test_every_row_is_scored_or_named() -> None:
+    lines = [
+        line(response="Yes.", labels="yes"),
+        line(response="", labels="no"),
+        line(response=None, labels="no"),
+        line(response="No", labels=None),
+        line(response="No", labels=" "),
+        b"{",
+        b"[1]",
+    ]
+    scores = score(lines)
+    assert (scores.rows, scores.scored, scores.empty_answers) == (7, 2, 1)
+    assert scores.dropped == {"no_label": 2, "no_response": 2, "not_json": 1}
+    assert scores.figures["exact_match"] == 0.5
+
+
+def test_no_rows_give_no_figures() -> None:
+    assert score([]) == Scores(0, 0, {}, 0, {})
+
+
+def test_the_table_says_how_many_rows_stand_behind_a_figure() -> None:
+    scores = score([line(response="a", labels="a"), b"{"])
+    assert table(scores).splitlines()[0] == "exact_match     1.0000  n = 1"
+    assert table(scores).splitlines()[-2:] == [
+        "rows                 2  0 answered with nothing",
+        "dropped              1  not_json",
+    ]
