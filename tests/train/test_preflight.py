@@ -35,6 +35,13 @@ def test_a_sound_config_passes(config: SwiftConfig) -> None:
     assert problems(config, NOTHING) == []
 
 
+def test_an_argument_that_ms_swift_does_not_know_is_told_before_it_is_started(config: SwiftConfig) -> None:
+    (problem,) = problems(change(config, learning_rates=1), NOTHING)
+    assert problem == Problem(
+        "learning_rates: swift sft of ms-swift 4.6.0 has no such argument; did you mean learning_rate?", permanent=True
+    )
+
+
 def test_hub_ids_are_left_to_ms_swift(config: SwiftConfig) -> None:
     assert problems(change(config, model="Qwen/Qwen3-8B", dataset=["vicgalle/alpaca-gpt4#500"]), NOTHING) == []
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlm_sft.genvalues.suggest import closest
+from vlm_sft.genvalues.swift_args import swift_arguments
 from vlm_sft.train.swift_config import SwiftConfig
 
 
@@ -36,9 +38,20 @@ class Needs:
 def problems(config: SwiftConfig, needs: Needs) -> list[Problem]:
     """Run every check and return what failed, all of it at once."""
     found: list[Problem] = []
-    for check in (_environment, _gpus, _data_marker, _datasets, _model, _token, _disk, _port):
+    for check in (_arguments, _environment, _gpus, _data_marker, _datasets, _model, _token, _disk, _port):
         found.extend(check(config, needs))
     return found
+
+
+def _arguments(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
+    table = swift_arguments()
+    for name in config.args:
+        if name not in table["sft"]:
+            guess = closest(name, table["sft"])
+            hint = f"; did you mean {guess}?" if guess else "; remove it"
+            yield Problem(
+                f"{name}: swift sft of ms-swift {table['ms_swift']} has no such argument{hint}", permanent=True
+            )
 
 
 def _environment(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
