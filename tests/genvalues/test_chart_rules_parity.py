@@ -28,7 +28,8 @@ CHANGES: list[dict[str, Any]] = [
     {"train.valDataset": ["b.jsonl"]}, {"evaluate.enabled": True}, {"evaluate.dataset": ["c.jsonl"]}, {"train.args.tuner_type": "full"},
     {"train.args.tuner_type": "full", "train.args.lora_rank": 8, "train.args.target_modules": ["q_proj"]},
     {"train.accelerator": "cpu", "train.sharding": "zero2"}, {"storage.outputs.accessMode": "ReadWriteOnce"},
-    {"storage.outputs.existingClaim": "mine"}, {"train.resources.requests.memory": "65Gi"}, {"train.resources.limits.cpu": "500m"},
+    {"storage.outputs.existingClaim": "mine"}, {"storage.cache.accessMode": "ReadWriteMany"}, {"prepare.imageRoots": []},
+    {"prepare.imageRoots": [], "prepare.skipImages": True}, {"train.resources.requests.memory": "65Gi"}, {"train.resources.limits.cpu": "500m"},
     {"prepare.resources.requests.cpu": 4.5}, {"train.resources.requests.memory": 80000000000}, {"train.resources.limits.memory": "8G"},
     {"jupyter.enabled": True, "jupyter.resources.limits": {"memory": "4096Mi"}}, {"train.shmSize": "65Gi"}, {"evaluate.shmSize": "1Ti"},
     {"train.args.model": "x"}, {"train.args.deepspeed": "zero2", "train.args.val_dataset": "y"}, {"train.env.NNODES": 2},
@@ -102,13 +103,14 @@ def test_the_draws_reach_every_rule(rules_chart: Path, tmp_path: Path) -> None:
     assert heard >= {
         "model.id", "huggingFace.tokenSecret.name", "offline", "train.effectiveBatchSize", "train.dataset", "prepare.splits",
         "evaluate.enabled", "evaluate.dataset", "train.sharding", "train.args.lora_rank", "train.args.target_modules",
-        "storage.outputs.accessMode", "train.resources.requests.memory", "train.shmSize", "train.args.model",
+        "storage.outputs.accessMode", "storage.cache.accessMode", "prepare.imageRoots", "train.resources.requests.memory", "train.shmSize", "train.args.model",
         "train.env.NNODES", "evaluate.env.HF_TOKEN", "evaluate.args.adapters",
     }  # fmt: skip
 
 
-def test_a_long_release_name_is_refused_in_the_same_words(helm: Path, rules_chart: Path, tmp_path: Path) -> None:
+def test_a_wrong_release_name_is_refused_in_the_same_words(helm: Path, rules_chart: Path, tmp_path: Path) -> None:
     (tmp_path / "v.yaml").write_text(json.dumps(values(0)))
-    name = "a" * 41
-    assert said_by_helm(helm, rules_chart, tmp_path / "v.yaml", name) == [f"release name: {check_release_name(name)}"]
+    for name in ("a" * 41, "4gpu", "fire.bc"):
+        said = said_by_helm(helm, rules_chart, tmp_path / "v.yaml", name)
+        assert said == [f"release name: {check_release_name(name)}"]
     assert check_release_name("a" * 40) is None

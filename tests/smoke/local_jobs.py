@@ -78,7 +78,7 @@ class LocalJobs:
         folders = self._mount(pod, container)
         name = job["metadata"]["name"]
         command = [_rewrite(word, folders) for word in [*container["command"], *container.get("args", [])]]
-        command = [word.replace("$$(", "$(") for word in command]  # as Kubernetes does
+        command = [word.replace("$$", "$") for word in command]  # as Kubernetes does
         print(f"\n== {name} / {container['name']}: {' '.join(command)[:200]}", file=sys.stderr, flush=True)
         env = {key: os.environ[key] for key in ("PATH", "LANG", "SSL_CERT_FILE") if key in os.environ}
         env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"

@@ -13,6 +13,8 @@
 {{- $problems := list }}
 {{- if gt (len .Release.Name) 40 }}
 {{- $problems = append $problems (printf "release name: %s has %d characters, need at most 40 (a pod's hostname must fit 63); choose a shorter one" .Release.Name (len .Release.Name)) }}
+{{- else if not (regexMatch "^[a-z][a-z0-9-]*$" .Release.Name) }}
+{{- $problems = append $problems (printf "release name: %s, need a letter first and no dot (it becomes the name of a Service); choose another" .Release.Name) }}
 {{- end -}}
 {{ $problems | toJson }}
 {{- end }}
@@ -69,6 +71,9 @@
 {{- $problems = append $problems (printf "prepare.splits: got %s, need train or 1m to train on; add one, or name train.dataset" (join ", " $prepare.splits)) }}
 {{- end }}
 {{- end }}
+{{- if and $prepare.enabled $prepare.dataset (not $prepare.imageRoots) (not $prepare.skipImages) }}
+{{- $problems = append $problems "prepare.imageRoots: empty, and prepare.skipImages is false; name the folders that hold the images, or skip them" }}
+{{- end }}
 {{- if .Values.evaluate.enabled }}
 {{- $datasets := include "vlm-sft.datasets" . | fromJson }}
 {{- if not .Values.train.enabled }}
@@ -98,9 +103,12 @@
 
 {{- define "vlm-sft.check.storage" -}}
 {{- $problems := list }}
-{{- $outputs := .Values.storage.outputs }}
-{{- if and .Values.train.enabled (gt (int .Values.train.nodes) 1) (not $outputs.existingClaim) (ne $outputs.accessMode "ReadWriteMany") }}
-{{- $problems = append $problems (printf "storage.outputs.accessMode: got %s, but %d nodes write checkpoints; use ReadWriteMany, or train.nodes: 1" $outputs.accessMode (int .Values.train.nodes)) }}
+{{- $nodes := int .Values.train.nodes }}
+{{- range $name, $use := dict "cache" "read the model" "outputs" "write checkpoints" }}
+{{- $claim := index $.Values.storage $name }}
+{{- if and $.Values.train.enabled (gt $nodes 1) (not $claim.existingClaim) (ne $claim.accessMode "ReadWriteMany") }}
+{{- $problems = append $problems (printf "storage.%s.accessMode: got %s, but %d nodes %s; use ReadWriteMany, or train.nodes: 1" $name $claim.accessMode $nodes $use) }}
+{{- end }}
 {{- end -}}
 {{ $problems | toJson }}
 {{- end }}

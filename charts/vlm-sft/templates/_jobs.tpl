@@ -38,14 +38,18 @@
 {{ include "vlm-sft.hashedName" (dict "root" .root "component" .component "spec" $spec) }}
 {{- end }}
 
-{{/* `suspend` of a Job that another one releases. An upgrade renders what the live Job has: it holds nothing that runs.
-     Usage: {{ include "vlm-sft.suspend" (dict "root" $ "name" $name) }} */}}
+{{/* `suspend` of a Job that another one releases when it has finished. An upgrade renders what the live Job has, so it holds
+     nothing that runs; a Job that is made anew after its releaser's end is not held, for nobody would release it.
+     Usage: {{ include "vlm-sft.suspend" (dict "root" $ "component" "train" "by" "prepare") }} */}}
 {{- define "vlm-sft.suspend" -}}
-{{- $live := lookup "batch/v1" "Job" .root.Release.Namespace .name }}
-{{- if $live }}{{ (get $live.spec "suspend") | default false }}{{ else }}true{{ end }}
+{{- $live := include "vlm-sft.jobName" . | lookup "batch/v1" "Job" .root.Release.Namespace }}
+{{- $releaser := include "vlm-sft.jobName" (dict "root" .root "component" .by) | lookup "batch/v1" "Job" .root.Release.Namespace }}
+{{- if $live }}{{ (get $live.spec "suspend") | default false }}
+{{- else if $releaser }}{{ hasKey ($releaser.status | default dict) "completionTime" | not }}
+{{- else }}true{{ end }}
 {{- end }}
 
-{{/* Service account that may release one Job and nothing else.
+{{/* Service account, role and binding that may release one Job and nothing else.
      Usage: {{ include "vlm-sft.releaser" (dict "root" $ "component" "prepare" "job" $trainJob) }} */}}
 {{- define "vlm-sft.releaser" -}}
 apiVersion: v1

@@ -18,9 +18,10 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
 {{/* Name of a Job or Pod that ends in a hash of what it runs: another spec is another object, never an immutable field.
+     What is hashed is the content, so that another comment or line break in a template makes no new run.
      Usage: {{ include "vlm-sft.hashedName" (dict "root" $ "component" "train" "spec" $spec) }} */}}
 {{- define "vlm-sft.hashedName" -}}
-{{ .root.Release.Name }}-{{ .component }}-{{ .spec | sha256sum | trunc 8 }}
+{{ .root.Release.Name }}-{{ .component }}-{{ .spec | fromYaml | toJson | sha256sum | trunc 8 }}
 {{- end }}
 
 {{/* Claim that is mounted at /cache or /outputs.
@@ -29,8 +30,19 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ (index .root.Values.storage .claim).existingClaim | default (printf "%s-%s" .root.Release.Name .claim) }}
 {{- end }}
 
-{{/* A string that reaches `args` or `env`: Kubernetes would expand $(NAME) in it.
+{{/* Any value as JSON that is YAML too: toJson leaves characters as they are that YAML takes for a line break (U+0085) or
+     refuses (other controls, U+FEFF).
+     Usage: {{ include "vlm-sft.json" $value }} */}}
+{{- define "vlm-sft.json" -}}
+{{- $json := toJson . }}
+{{- range regexFindAll "[\\x7f-\\x{9f}\\x{feff}\\x{fffe}\\x{ffff}]" $json -1 | uniq }}
+{{- $json = replace . (printf "%+q" . | trimAll "\"" | replace "\\x7f" "\\u007f") $json }}
+{{- end }}
+{{- $json }}
+{{- end }}
+
+{{/* A string that reaches `command` or `env`, where Kubernetes would expand $(NAME) and make one of $$.
      Usage: {{ include "vlm-sft.literal" $text }} */}}
 {{- define "vlm-sft.literal" -}}
-{{ . | toString | replace "$(" "$$(" | toJson }}
+{{ . | toString | replace "$" "$$" | include "vlm-sft.json" }}
 {{- end }}

@@ -9,7 +9,7 @@
 {{/* Head of a container: image, security context.
      Usage: {{ include "vlm-sft.containerBasics" $ }} */}}
 {{- define "vlm-sft.containerBasics" -}}
-image: {{ include "vlm-sft.image" . | quote }}
+image: {{ include "vlm-sft.image" . | include "vlm-sft.json" }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
@@ -21,6 +21,7 @@ securityContext:
      Usage: {{ include "vlm-sft.env" (dict "root" $ "hub" "online") }} */}}
 {{- define "vlm-sft.env" -}}
 - {name: HOME, value: /tmp}
+- {name: USER, value: vlm-sft}{{/* a user id that the image does not know has no name */}}
 - {name: HF_HOME, value: /cache/hf}
 - {name: MODELSCOPE_CACHE, value: /cache/modelscope}
 - {name: TRITON_CACHE_DIR, value: /tmp/triton}
@@ -35,8 +36,8 @@ securityContext:
 - name: HF_TOKEN
   valueFrom:
     secretKeyRef:
-      name: {{ .name }}
-      key: {{ .key }}
+      name: {{ .name | quote }}
+      key: {{ .key | quote }}
       optional: {{ not $.root.Values.model.gated }}
 {{- end }}
 {{- end }}
@@ -49,8 +50,8 @@ securityContext:
 {{- if gt (int .gpus) 0 }}
 {{- $gpus = dict .root.Values.gpu.resourceName (int .gpus) }}
 {{- end -}}
-requests: {{ merge (dict) $gpus (.resources.requests | default dict) | toJson }}
-limits: {{ merge (dict) $gpus (.resources.limits | default dict) | toJson }}
+requests: {{ merge (dict) $gpus (.resources.requests | default dict) | include "vlm-sft.json" }}
+limits: {{ merge (dict) $gpus (.resources.limits | default dict) | include "vlm-sft.json" }}
 {{- end }}
 
 {{- define "vlm-sft.volumeMounts" -}}
@@ -63,14 +64,14 @@ limits: {{ merge (dict) $gpus (.resources.limits | default dict) | toJson }}
      Usage: {{ include "vlm-sft.volumes" (dict "root" $ "shm" "16Gi" "token" true) }} */}}
 {{- define "vlm-sft.volumes" -}}
 - name: cache
-  persistentVolumeClaim: {claimName: {{ include "vlm-sft.claimName" (dict "root" .root "claim" "cache") }}}
+  persistentVolumeClaim: {claimName: {{ include "vlm-sft.claimName" (dict "root" .root "claim" "cache") | quote }}}
 - name: outputs
-  persistentVolumeClaim: {claimName: {{ include "vlm-sft.claimName" (dict "root" .root "claim" "outputs") }}}
+  persistentVolumeClaim: {claimName: {{ include "vlm-sft.claimName" (dict "root" .root "claim" "outputs") | quote }}}
 - name: tmp
   emptyDir: {}
 {{- with .shm }}
 - name: shm
-  emptyDir: {medium: Memory, sizeLimit: {{ . }}}
+  emptyDir: {medium: Memory, sizeLimit: {{ . | toJson }}}
 {{- end }}
 {{- if .token }}
 - name: api-token
@@ -100,19 +101,19 @@ securityContext:
 {{- with $values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- with merge (dict) $gpu.nodeSelector $values.scheduling.nodeSelector }}
-nodeSelector: {{ toJson . }}
+nodeSelector: {{ include "vlm-sft.json" . }}
 {{- end }}
 {{- with concat $values.scheduling.tolerations $gpu.tolerations }}
-tolerations: {{ toJson . }}
+tolerations: {{ include "vlm-sft.json" . }}
 {{- end }}
-{{- with merge (dict) $gpu.affinity $values.scheduling.affinity }}
-affinity: {{ toJson . }}
+{{- with merge (dict) (deepCopy $gpu.affinity) (deepCopy $values.scheduling.affinity) }}
+affinity: {{ include "vlm-sft.json" . }}
 {{- end }}
 {{- with $values.scheduling.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}

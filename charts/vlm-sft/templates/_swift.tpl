@@ -30,46 +30,27 @@
 {{ dict "dataset" $dataset "val_dataset" $validation "marker" $marker | toJson }}
 {{- end }}
 
-{{/* A mapping of ms-swift arguments as YAML, one a line. Numbers go through toJson (Helm holds integers as floats and would
-     print 1e+06); a mapping becomes the JSON text that ms-swift's command line takes.
-     Usage: {{ include "vlm-sft.arguments" $args }} */}}
-{{- define "vlm-sft.arguments" -}}
-{{- range $name, $value := . }}
-{{- if kindIs "invalid" $value }}{{ continue }}{{ end }}
-{{ $name }}: {{ if kindIs "map" $value }}{{ $value | toJson | toJson }}{{ else }}{{ $value | toJson }}{{ end }}
-{{- end }}
-{{- end }}
-
-{{/* The `ENV:` block: ms-swift sets these variables when they are not set yet. Values are strings to it. */}}
-{{- define "vlm-sft.environment" -}}
-ENV:
-{{- range $name, $value := . }}
-{{- if kindIs "invalid" $value }}{{ continue }}{{ end }}
-  {{ $name }}: {{ $value | toJson }}
-{{- end }}
-{{- end }}
-
-{{/* Arguments that training and evaluation share, as JSON. */}}
+{{/* Arguments that training and evaluation share, as JSON.
+     Usage: {{ include "vlm-sft.modelArguments" $ | fromJson }} */}}
 {{- define "vlm-sft.modelArguments" -}}
 {{- $args := dict "model" .Values.model.id "use_hf" true }}
-{{- with .Values.model.revision }}{{ $_ := set $args "model_revision" . }}{{ end }}
-{{- $args | toJson }}
+{{- with .Values.model.revision }}{{ $_ := set $args "model_revision" . }}{{ end -}}
+{{ $args | toJson }}
 {{- end }}
 
-{{/* train.yaml without output_dir: what makes a run this run and no other. */}}
-{{- define "vlm-sft.trainConfigBody" -}}
+{{/* Everything of train.yaml but output_dir, as JSON {"args", "env"}: what makes a run this run and no other. */}}
+{{- define "vlm-sft.trainRun" -}}
 {{- $train := .Values.train }}
 {{- $batch := include "vlm-sft.batch" . | fromJson }}
 {{- $datasets := include "vlm-sft.datasets" . | fromJson }}
-{{- $args := deepCopy $train.args }}
-{{- $_ := merge $args (include "vlm-sft.modelArguments" . | fromJson) }}
+{{- $args := include "vlm-sft.given" $train.args | fromJson }}
+{{- range $name, $value := include "vlm-sft.modelArguments" . | fromJson }}{{ $_ := set $args $name $value }}{{ end }}
 {{- $_ := set $args "dataset" $datasets.dataset }}
-{{- if $datasets.val_dataset }}{{ $_ := set $args "val_dataset" $datasets.val_dataset }}{{ end }}
+{{- with $datasets.val_dataset }}{{ $_ := set $args "val_dataset" . }}{{ end }}
 {{- $_ := set $args "per_device_train_batch_size" (int $train.batchSizePerGpu) }}
 {{- $_ := set $args "gradient_accumulation_steps" (int $batch.accumulation) }}
 {{- $_ := set $args "add_version" false }}
-{{- if or .Values.offline (hasPrefix "/" .Values.model.id) }}{{ $_ := set $args "check_model" false }}{{ end }}
-{{- $env := deepCopy $train.env }}
+{{- $env := include "vlm-sft.given" $train.env | fromJson }}
 {{- $_ := set $env "NPROC_PER_NODE" (int $train.gpusPerNode) }}
 {{- if gt (int $train.nodes) 1 }}{{ $_ := set $env "NNODES" (int $train.nodes) }}{{ end }}
 {{- if eq $train.accelerator "cpu" }}
@@ -80,38 +61,64 @@ ENV:
 {{- if hasPrefix "zero" $train.sharding }}{{ $_ := set $args "deepspeed" $train.sharding }}{{ end }}
 {{- if eq $train.sharding "fsdp2" }}
 {{- $_ := set $args "fsdp" "fsdp2" }}
-{{- $_ := set $args "gradient_checkpointing" false }}
-{{- end }}
-{{- include "vlm-sft.arguments" $args | trim }}
-{{ include "vlm-sft.environment" $env }}
+{{- $_ := set $args "gradient_checkpointing" false }}{{/* ms-swift's fsdp2 recomputes activations itself */}}
+{{- end -}}
+{{ dict "args" $args "env" $env | toJson }}
 {{- end }}
 
 {{/* Run directory: another config is another run, and none continues the optimizer state of another. */}}
 {{- define "vlm-sft.runDir" -}}
-/outputs/{{ .Release.Name }}/{{ include "vlm-sft.trainConfigBody" . | sha256sum | trunc 8 }}
+/outputs/{{ .Release.Name }}/{{ include "vlm-sft.trainRun" . | sha256sum | trunc 8 }}
 {{- end }}
 
 {{- define "vlm-sft.trainConfig" -}}
-output_dir: {{ include "vlm-sft.runDir" . | toJson }}
-{{ include "vlm-sft.trainConfigBody" . }}
+{{- $run := include "vlm-sft.trainRun" . | fromJson }}
+{{- $_ := set $run.args "output_dir" (include "vlm-sft.runDir" .) }}
+{{- include "vlm-sft.swiftYaml" $run | trim }}
 {{- end }}
 
 {{/* evaluate.yaml: `vlm-sft evaluate` adds the checkpoint and where the answers go. */}}
 {{- define "vlm-sft.evaluateConfig" -}}
 {{- $evaluate := .Values.evaluate }}
 {{- $datasets := include "vlm-sft.datasets" . | fromJson }}
-{{- $args := deepCopy $evaluate.args }}
-{{- $_ := merge $args (include "vlm-sft.modelArguments" . | fromJson) }}
+{{- $args := include "vlm-sft.modelArguments" . | fromJson }}
+{{- $trained := include "vlm-sft.given" .Values.train.args | fromJson }}
 {{- range list "model_type" "template" "torch_dtype" "max_length" "attn_impl" "system" }}
-{{- if and (hasKey $.Values.train.args .) (not (hasKey $args .)) }}{{ $_ := set $args . (index $.Values.train.args .) }}{{ end }}
+{{- if hasKey $trained . }}{{ $_ := set $args . (get $trained .) }}{{ end }}
 {{- end }}
+{{- range $name, $value := include "vlm-sft.given" $evaluate.args | fromJson }}{{ $_ := set $args $name $value }}{{ end }}
 {{- $_ := set $args "val_dataset" ($evaluate.dataset | default $datasets.val_dataset) }}
-{{- $env := merge (deepCopy $evaluate.env) .Values.train.env }}
+{{- $env := include "vlm-sft.given" .Values.train.env | fromJson }}
+{{- range $name, $value := include "vlm-sft.given" $evaluate.env | fromJson }}{{ $_ := set $env $name $value }}{{ end }}
 {{- if eq .Values.train.accelerator "cpu" }}
 {{- $_ := set $env "CUDA_VISIBLE_DEVICES" "" }}
 {{- else if gt (int $evaluate.gpus) 1 }}
 {{- $_ := set $env "NPROC_PER_NODE" (int $evaluate.gpus) }}
 {{- end }}
-{{- include "vlm-sft.arguments" $args | trim }}
-{{ include "vlm-sft.environment" $env }}
+{{- include "vlm-sft.swiftYaml" (dict "args" $args "env" $env) | trim }}
+{{- end }}
+
+{{/* A mapping without the keys that are null, as JSON. Usage: {{ include "vlm-sft.given" .Values.train.args | fromJson }} */}}
+{{- define "vlm-sft.given" -}}
+{{- $given := dict }}
+{{- range $name, $value := . }}
+{{- if not (kindIs "invalid" $value) }}{{ $_ := set $given $name $value }}{{ end }}
+{{- end -}}
+{{ $given | toJson }}
+{{- end }}
+
+{{/* ms-swift's YAML: arguments by name, then the `ENV:` block of variables that ms-swift sets when they are not set yet.
+     Numbers go through toJson: Helm holds integers as floats and would print 1e+06. A mapping becomes the JSON text that
+     ms-swift's command line takes.
+     Usage: {{ include "vlm-sft.swiftYaml" (dict "args" $args "env" $env) }} */}}
+{{- define "vlm-sft.swiftYaml" -}}
+{{- range $name, $value := .args }}
+{{ $name }}: {{ kindIs "map" $value | ternary (toJson $value) $value | include "vlm-sft.json" }}
+{{- end }}
+{{- with .env }}
+ENV:
+{{- range $name, $value := . }}
+  {{ $name }}: {{ include "vlm-sft.json" $value }}
+{{- end }}
+{{- end }}
 {{- end }}

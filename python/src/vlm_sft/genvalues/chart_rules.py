@@ -3,6 +3,7 @@
 The rules see values that the schema has passed, so every key is there and of its type.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -17,12 +18,14 @@ MAX_RELEASE_NAME = 40  # characters: a pod's hostname adds the Job's suffix and 
 
 def check_release_name(name: str) -> str | None:
     """Return what is wrong with a release name, in the chart's words."""
-    if len(name) <= MAX_RELEASE_NAME:
-        return None
-    return (
-        f"{name} has {len(name)} characters, need at most {MAX_RELEASE_NAME} (a pod's hostname must fit 63); "
-        "choose a shorter one"
-    )
+    if len(name) > MAX_RELEASE_NAME:
+        return (
+            f"{name} has {len(name)} characters, need at most {MAX_RELEASE_NAME} (a pod's hostname must fit 63); "
+            "choose a shorter one"
+        )
+    if not re.fullmatch("[a-z][a-z0-9-]*", name):
+        return f"{name}, need a letter first and no dot (it becomes the name of a Service); choose another"
+    return None
 
 
 def chart_findings(values: Values) -> Iterator[Finding]:
@@ -85,6 +88,9 @@ def _data(values: Values) -> Iterator[Finding]:
         elif "train" not in splits and "1m" not in splits:
             message = f"got {', '.join(splits)}, need train or 1m to train on; add one, or name train.dataset"
             yield ("prepare", "splits"), message
+    if prepare["enabled"] and prepare["dataset"] and not prepare["imageRoots"] and not prepare["skipImages"]:
+        message = "empty, and prepare.skipImages is false; name the folders that hold the images, or skip them"
+        yield ("prepare", "imageRoots"), message
     if evaluate["enabled"]:
         if not train["enabled"]:
             yield ("evaluate", "enabled"), "true, and train.enabled is false; there is no run to evaluate"
@@ -115,11 +121,14 @@ def _backend(values: Values) -> Iterator[Finding]:
 
 
 def _storage(values: Values) -> Iterator[Finding]:
-    outputs, train = values["storage"]["outputs"], values["train"]
-    several = train["enabled"] and train["nodes"] > 1
-    if several and not outputs["existingClaim"] and outputs["accessMode"] != "ReadWriteMany":
-        message = f"got {outputs['accessMode']}, but {int(train['nodes'])} nodes write checkpoints"
-        yield ("storage", "outputs", "accessMode"), f"{message}; use ReadWriteMany, or train.nodes: 1"
+    train = values["train"]
+    if not train["enabled"] or train["nodes"] == 1:
+        return
+    for name, use in (("cache", "read the model"), ("outputs", "write checkpoints")):
+        claim = values["storage"][name]
+        if not claim["existingClaim"] and claim["accessMode"] != "ReadWriteMany":
+            message = f"got {claim['accessMode']}, but {int(train['nodes'])} nodes {use}"
+            yield ("storage", name, "accessMode"), f"{message}; use ReadWriteMany, or train.nodes: 1"
 
 
 _RULES: tuple[Callable[[Values], Iterator[Finding]], ...] = (
