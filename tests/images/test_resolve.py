@@ -103,6 +103,15 @@ def test_a_truncated_image_is_unreadable(image_format: str, tmp_path: Path) -> N
     assert found.reason == "image_unreadable"
 
 
+@pytest.mark.parametrize(("image_format", "missing_bytes"), [("JPEG", 2), ("JPEG", 200), ("PNG", 6), ("PNG", 20)])
+def test_the_last_bytes_are_missed(image_format: str, missing_bytes: int, tmp_path: Path) -> None:
+    path = photograph(tmp_path / "1.jpg", image_format)
+    path.write_bytes(path.read_bytes()[:-missing_bytes])
+    found = ImageRoots([tmp_path], ()).find("1.jpg")
+    assert isinstance(found, NoImage)
+    assert found.reason == "image_unreadable"
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>"])
 def test_what_is_no_image_is_unreadable_and_the_detail_says_so(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "1.jpg").write_bytes(content)

@@ -82,10 +82,11 @@ def test_the_stats_say_everything(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8)).save(path)
     rows = [row(0), row(1, 4), row(1, 4), row(2, 1), row(3), row(4, image="gqa/images/{}.jpg"), {"id": "x"}, "odd"]
+    rows += [row(5), row(6)]
     rows[0]["conversations"][1]["value"] = "Feedback: no score here"
     data = write_input(tmp_path / "data", rows)
     out = tmp_path / "out"
-    options = ["--splits", "train", "--image-root", str(root), "--max-drop-share", "0.7", "--max-history-rounds", "2"]
+    options = ["--splits", "train", "--image-root", str(root), "--max-drop-share", "0.6", "--max-history-rounds", "2"]
     result = run(data, out, *options)
     assert result.exit_code == 0, result.output
 
@@ -109,25 +110,26 @@ def test_the_stats_say_everything(tmp_path: Path) -> None:
         "image_roots": [str(root)],
         "skip_images": False,
         "max_samples": 0,
-        "max_drop_share": 0.7,
+        "max_drop_share": 0.6,
         "save_drops": False,
         "count_tokens": "",
         "version": "any",
     }
     assert len(stats["sha256_of_settings_and_input"]) == 64
-    assert (stats["rows_in"], stats["written"], stats["samples"], stats["history_cut"]) == (8, 4, 4, 2)
-    assert stats["dropped"] == {"image_missing": 2, "no_image": 1, "row_not_an_object": 1} == train["dropped"]
-    assert train["drop_share"] == 0.5
+    assert (stats["rows_in"], stats["written"], stats["samples"], stats["history_cut"]) == (10, 4, 4, 2)
+    assert stats["dropped"] == {"image_missing": 4, "no_image": 1, "row_not_an_object": 1} == train["dropped"]
+    assert train["drop_share"] == 0.6
     assert train["drop_examples"]["image_missing"] == [
         {"row": 5, "id": "r3", "detail": "coco/train2017/3.jpg"},
         {"row": 6, "id": "r4", "detail": "gqa/images/4.jpg"},
+        {"row": 9, "id": "r5", "detail": "coco/train2017/5.jpg"},
     ]
     assert train["duplicate_ids"] == 1
     assert train["answers_per_trajectory"] == {"1": 1, "2": 1, "4": 2}
     assert train["score_histogram"] == {"3": 3, "4": 3, "5": 2, "6": 2, "none": 1}
     assert train["last_score_histogram"] == {"3": 1, "4": 1, "6": 2}
     assert train["sources"] == {
-        "coco": {"rows": 5, "written": 4, "images_found": 4, "images_missing": 1},
+        "coco": {"rows": 7, "written": 4, "images_found": 4, "images_missing": 3},
         "gqa": {"rows": 1, "written": 0, "images_found": 0, "images_missing": 1},
     }
     costs = train["layouts"]
@@ -274,6 +276,14 @@ def test_chosen_sources_are_no_drops(tmp_path: Path) -> None:
     assert train["dropped"] == {"source_not_selected": 96}
     assert train["drop_share"] == 0
     assert train["sources"]["vg"] == {"rows": 96, "written": 0, "images_found": 0, "images_missing": 0}
+
+
+def test_the_share_is_of_the_rows_that_were_asked_for(tmp_path: Path) -> None:
+    rows = [row(0), {"id": "bad"}, *[row(n, image="vg/VG_100K/{}.jpg") for n in range(98)]]
+    data = write_input(tmp_path / "data", rows)
+    result = run(data, tmp_path / "out", "--skip-images", "--splits", "train", "--sources", "coco")
+    assert result.exit_code == 1
+    assert "error: train: 50.0% of the rows dropped" in result.stderr
 
 
 def test_a_split_that_nothing_is_left_of_fails(data: Path, tmp_path: Path) -> None:

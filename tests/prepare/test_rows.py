@@ -23,6 +23,7 @@ values = st.recursive(
     ),
     max_leaves=12,
 )
+PLAIN = {"key": "a", "id": "b", "nested": [{"id": 1}, {"id": 2}]}
 QUIRK = {"id": 'a}, {"id": "b', "nested": [{"id": 1}, {"id": 2}], "text": 'quote " brace } backslash \\ ü 🚲'}
 
 
@@ -46,20 +47,24 @@ def test_any_array_is_read_as_the_standard_library_reads_it(
 
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("separators", [None, (",", ":"), (" , ", " : ")])
-@pytest.mark.parametrize("row", [QUIRK, {"role": "x", "id": QUIRK}, [QUIRK], "text", 5, {}])
+@pytest.mark.parametrize("first", [PLAIN, QUIRK, 5])
+@pytest.mark.parametrize("row", [PLAIN, QUIRK, {"role": "x", "id": QUIRK}, [QUIRK], "text", 5, {}])
 def test_arrays_of_many_blocks_are_whole(
-    row: Any, separators: tuple[str, str] | None, indent: int | None, tmp_path: Path
+    first: Any, row: Any, separators: tuple[str, str] | None, indent: int | None, tmp_path: Path
 ) -> None:
-    document = [QUIRK, *[row, {"id": "n" * 1000}] * 300]
+    document = [first, *[row, {"id": "n" * 1000}, PLAIN] * 300]
     content = json.dumps(document, indent=indent, separators=separators)
     assert len(content) > 4 * BLOCK_BYTES
     assert rows(write(tmp_path / "x.json", content)) == document
 
 
-def test_a_comma_missing_between_two_blocks_is_no_array(tmp_path: Path) -> None:
-    half = json.dumps([QUIRK] * 3000)[1:-1]
-    with pytest.raises(UserError, match="after array element, I expect ',' or ']'"):
-        rows(write(tmp_path / "x.json", f"[{half} {half}]"))
+@pytest.mark.parametrize("between", [" ", " 5 ", ",, ", '"'])
+def test_what_is_not_one_comma_between_two_blocks_is_no_array(between: str, tmp_path: Path) -> None:
+    about = 2 * BLOCK_BYTES // (len(json.dumps(PLAIN)) + 2)  # rows in the two blocks that are read first
+    for count in range(about - 3, about + 3):
+        half = json.dumps([PLAIN] * count)[1:-1]
+        with pytest.raises(UserError, match="is not JSON"):
+            rows(write(tmp_path / "x.json", f"[{half}{between}{half}]"))
 
 
 def test_a_row_longer_than_any_block_is_read(tmp_path: Path) -> None:
@@ -82,7 +87,7 @@ def test_json_lines_are_read_and_a_broken_line_is_a_drop(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("size", [0, 2000])
 def test_an_array_that_breaks_off_says_at_which_row_and_byte(size: int, tmp_path: Path) -> None:
-    whole = json.dumps([QUIRK] * (size + 10))
+    whole = json.dumps([PLAIN] * (size + 10))
     path = write(tmp_path / "x.json", whole[:-30])
     with pytest.raises(UserError) as raised:
         rows(path)
@@ -162,3 +167,13 @@ def test_memory_does_not_grow_with_the_file(ending: str, tmp_path: Path) -> None
         return top
 
     assert peak(40_000) < 1.2 * peak(4_000)
+
+
+def test_memory_does_not_grow_when_no_row_opens_like_the_first(tmp_path: Path) -> None:
+    content = json.dumps([{"first": 1}, *[PLAIN] * 90_000])
+    path = write(tmp_path / "x.json", content)
+    tracemalloc.start()
+    assert sum(1 for _ in read_rows(path)) == 90_001
+    top = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert top < 5 * 2**20 < len(content)

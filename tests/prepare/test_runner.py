@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,13 @@ def test_an_image_is_decoded_once_however_many_rows_ask_for_it(tmp_path: Path, m
         Image.new("RGB", (8, 8)).save(tmp_path / "coco" / f"{n}.jpg")
     decoded: list[str] = []
     whole = resolve.decode_problem
-    monkeypatch.setattr(resolve, "decode_problem", lambda path: decoded.append(Path(path).name) or whole(path))
+
+    def noted(path: str) -> str | None:
+        assert threading.current_thread() is not threading.main_thread(), "images are looked up side by side"
+        decoded.append(Path(path).name)
+        return whole(path)
+
+    monkeypatch.setattr(resolve, "decode_problem", noted)
     settings = Settings(Form(), image_roots=(tmp_path,))
     stats = runner.prepare(fire.parse, [write_rows(tmp_path, 100)], settings, tmp_path / "out", lambda _: None)
     assert stats["written"] == 100

@@ -14,7 +14,7 @@ from vlm_sft.errors import UserError
 from vlm_sft.prepare.conversation import Drop
 
 BLOCK_BYTES = 1 << 16  # some 30 rows of FIRE; smaller and larger blocks are slower
-LONGEST_ROW_BYTES = 1 << 22  # of an array that is still read block by block
+LONGEST_ROW_BYTES = 1 << 20  # of an array that is still read block by block
 SNIFF_BYTES = 4096
 UTF8_BOM = b"\xef\xbb\xbf"
 OPENING = re.compile(rb'\s*(\{\s*"(?:[^"\\]|\\.)*")')  # a row's brace and first key: {"id"
