@@ -220,7 +220,8 @@ def test_a_foreign_stats_file_is_not_overwritten(data: Path, tmp_path: Path) -> 
     result = run(data, tmp_path, "--skip-images")
     assert result.exit_code == 1
     assert result.stderr == (
-        f"error: --output-dir: {tmp_path / 'stats.json'} is not of this command (KeyError('files')); "
+        f"error: --output-dir: {tmp_path / 'stats.json'} is not of this command "
+        "(KeyError('files', 'input', 'settings', 'sha256_of_settings_and_input', 'splits')); "
         "choose another folder, or remove the file\n"
     )
     assert (tmp_path / "stats.json").read_text() == '{"mine": 1}'

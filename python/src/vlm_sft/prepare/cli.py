@@ -157,10 +157,11 @@ def fire_command(
     The state is image, question, all earlier answers and their feedback; the action is the next student answer: the
     text after "Answer:", without the thought before it. The last feedback is not used.
 
-    The layouts hold the same terms of the loss: with a loss averaged per token they have the same gradient, and
-    `trajectory` reads each text and each image once instead of once per answer. They differ where history is cut
-    (--max-history-rounds): `steps` keeps every answer and shortens what it sees, `trajectory` keeps the newest rounds
-    and the last answer, and loses the answers before them. stats.json counts these trajectories as history_cut.
+    The layouts hold the same terms of the loss, hence the same summed loss and gradient, but `trajectory` reads each
+    text and each image once instead of once per answer. A batch counts samples, so one of trajectories holds more
+    answers than one of steps. They differ where history is cut (--max-history-rounds): `steps` keeps every answer and
+    shortens what it sees, `trajectory` keeps the newest rounds and the last answer, and loses the answers before them.
+    stats.json counts these trajectories as history_cut.
 
     A finished run with the same settings and input is not repeated; one with other settings is replaced.
     """

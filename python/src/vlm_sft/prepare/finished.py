@@ -20,6 +20,8 @@ def read_finished(folder: Path) -> dict[str, Any] | None:
     """Return the stats of the finished preparation in `folder`; None when there is none or its files have changed."""
     try:
         stats = orjson.loads((folder / MARKER).read_bytes())
+        if missing := {"files", "settings", "input", "sha256_of_settings_and_input", "splits"} - stats.keys():
+            raise KeyError(*sorted(missing))
         whole = all((folder / name).stat().st_size == facts["bytes"] for name, facts in stats["files"].items())
     except (FileNotFoundError, NotADirectoryError):
         return None
