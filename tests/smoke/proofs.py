@@ -78,5 +78,5 @@ def _evaluation(run_dir: Path) -> Iterator[Proof]:
     yield Proof(
         "the merged model generates text",
         written == len(answers) > 0,
-        f"{written} of {len(answers)} answers, e.g. {next(filter(None, answers), '')[:24]!r}",
+        f"{written} of {len(answers)} answers, e.g. {next(filter(str.isascii, filter(None, answers)), '')[:24]!r}",
     )

@@ -3,6 +3,7 @@
 python tests/smoke/smoke.py
 """
 
+import json
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 from local_jobs import LocalJobs, Step
 from proofs import Proof, proofs
+from vlm_sft.train.run_report import table
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".smoke"
@@ -64,8 +66,9 @@ def promised(train: dict[str, Any]) -> dict[str, int]:
 
 
 def summary(steps: list[Step], found: list[Proof], seconds: float, run_dir: Path) -> str:
-    """Return the closing table: seconds a step, every proof, where to look."""
+    """Return the closing tables: seconds a step, the run, every proof, where to look."""
     lines = [""] + [f"{step.seconds:6.1f} s  {step.container}" for step in steps] + [f"{seconds:6.1f} s  in all", ""]
+    lines += [table(json.loads((run_dir / "run_report.json").read_bytes())).replace(f"{ROOT}/", ""), ""]
     width = max(len(proof.claim) for proof in found)
     lines += [f"{'ok  ' if proof.holds else 'FAIL'}  {proof.claim:<{width}}  {proof.shown_by}" for proof in found]
     lines += ["", f"report: {(run_dir / 'run_report.json').relative_to(ROOT)}"]
