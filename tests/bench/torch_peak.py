@@ -178,6 +178,8 @@ def _model(case: Case) -> Any:
     for name, module in model.named_modules():
         if "visual" in name and hasattr(module, "gradient_checkpointing"):
             module.gradient_checkpointing = case.vit_gradient_checkpointing
+        if name.endswith("visual") and not any(parameter.requires_grad for parameter in module.parameters()):
+            module.forward = torch.no_grad()(module.forward)  # ms-swift's patch_frozen_module
     return model
 
 

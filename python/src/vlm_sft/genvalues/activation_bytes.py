@@ -25,9 +25,11 @@ Sources: Korthikanti et al., arXiv 2205.05198 (the method); Dao, arXiv 2307.0869
 Hsu et al., arXiv 2410.10989 (Liger's chunked loss).
 """
 
+from dataclasses import dataclass
+
 from vlm_sft.genvalues.lora import targets
 from vlm_sft.genvalues.run_shape import RunShape
-from vlm_sft.genvalues.shape import TextShape, VisionShape
+from vlm_sft.genvalues.shape import TextShape
 
 BF16 = 2
 FP32 = 4
@@ -93,33 +95,44 @@ def vision_block(run: RunShape) -> float:
     GELU: 22 d + 4 i. LayerNorm's input and output 8d, q and k in float32 for the rotation 8d less what is shared,
     q, k, v and output, GELU's input and output. Autocast runs LayerNorm in float32 on CUDA: 2d more, twice.
     """
-    vision = _vision(run)
+    vision = run.shape.vision
+    if vision is None:
+        return 0.0
     d, wide = vision.hidden, vision.intermediate
     if vision.mlp == "swiglu":
         return 34 * d + 8 * wide
     return (22 if run.on_cpu else 26) * d + 4 * wide
 
 
-def vision_saved(run: RunShape) -> float:
-    """Bytes per patch that the tower saves; 0 when it and its mergers are frozen."""
-    vision = _vision(run)
+@dataclass(frozen=True)
+class Tower:
+    """Bytes of the vision tower for one micro-batch; the working ones exist for a moment."""
+
+    inputs: float = 0  # pixels as the processor gives them, float32
+    saved: float = 0
+    forward: float = 0
+    backward: float = 0
+
+
+def tower(run: RunShape) -> Tower:
+    """Return the tower's bytes; a frozen one saves nothing (ms-swift runs it without autograd)."""
+    vision = run.shape.vision
+    if vision is None or not run.image_tokens:
+        return Tower()
+    patches = run.batch_per_gpu * run.image_tokens * vision.merge**2
     d = vision.hidden
     mergers = 1 + vision.deepstack
-    if not run.trains("vit"):
-        return mergers * 8 * d if run.trains("aligner") else 0  # input, norm, GELU's input and output
-    per_block = BF16 * d if run.vit_gradient_checkpointing else vision_block(run)
-    pixels = BF16 * vision.channels * vision.temporal * vision.patch_px**2
-    return vision.layers * per_block + mergers * 6 * d + pixels + 8 * d  # 8d: interpolated positions
-
-
-def vision_work(run: RunShape) -> float:
-    """Bytes per patch that the tower needs for a moment: in its forward pass, or in one block's backward pass."""
-    vision = _vision(run)
-    pixels = BF16 * vision.channels * vision.temporal * vision.patch_px**2
-    forward = 40 * vision.hidden + vision.intermediate + pixels
-    if not run.trains("vit") or not run.vit_gradient_checkpointing:
-        return forward
-    return max(forward, vision_block(run) + 2 * vision.intermediate)
+    width = vision.channels * vision.temporal * vision.patch_px**2
+    block = vision_block(run)
+    forward = 40 * d + vision.intermediate + BF16 * width
+    saved = backward = 0.0
+    if run.trains("vit"):
+        per_block = BF16 * d if run.vit_gradient_checkpointing else block
+        saved = vision.layers * per_block + mergers * 6 * d + BF16 * width + 8 * d  # 8d: interpolated positions
+        backward = block + 2 * vision.intermediate
+    elif run.trains("aligner"):
+        saved = mergers * 8 * d  # input, norm, GELU's input and output
+    return Tower(FP32 * width * patches, saved * patches, forward * patches, backward * patches)
 
 
 def _mlp(text: TextShape, is_liger: bool, is_full: bool) -> int:
@@ -132,7 +145,8 @@ def _mlp(text: TextShape, is_liger: bool, is_full: bool) -> int:
 
 def _adapters(run: RunShape) -> float:
     """Bytes per token that the adapters of the decoder save, all layers together."""
-    assert run.lora is not None
+    if run.lora is None:
+        return 0.0
     mask = (CPU_MASK_BYTES if run.on_cpu else MASK_BYTES) if run.lora.dropout else 0
     found = [linear for linear in targets(run.shape, run.lora, run.frozen) if linear.group == "llm"]
     return sum(linear.count * ((BF16 + mask) * linear.inputs + BF16 * run.lora.rank) for linear in found)
@@ -141,8 +155,3 @@ def _adapters(run: RunShape) -> float:
 def _eager_scores(run: RunShape) -> int:
     """Eager attention keeps softmax in float32 and bf16 for every head and pair of tokens."""
     return (FP32 + BF16) * run.shape.text.heads * run.seq_len_tokens if run.attention == "eager" else 0
-
-
-def _vision(run: RunShape) -> VisionShape:
-    assert run.shape.vision is not None
-    return run.shape.vision

@@ -2,10 +2,12 @@
 
 The moments never coincide, so the peak is their maximum and not their sum:
 
-    loss       states + everything saved for the backward pass + logits
-    first      states + saved + the last layer at work (recomputed first, with checkpointing)
-    last       states + all gradients + the first layer or the vision tower at work
-    step       states + gradients + what the optimizer needs for a moment
+    tower            states + the vision tower at work
+    loss             states + everything saved for the backward pass + logits
+    first            states + saved + the last layer at work (recomputed first, with checkpointing)
+    last             states + the decoder's gradients + the first layer at work + what the tower saved
+    tower backward   states + all gradients + the vision tower at work
+    step             states + gradients + what the optimizer needs for a moment
 
 `allocated` is what torch counts as live; the caching allocator reserves more, and the driver's context is outside of
 both. SLACK and the band come from the published peaks in MEMORY.md.
@@ -19,16 +21,20 @@ from vlm_sft.genvalues.run_shape import RunShape
 from vlm_sft.genvalues.state_bytes import States, states
 
 GIB = 2**30
-SLACK = 0.15  # reserved but unused, as a share of what is allocated
-LOW, HIGH = 0.90, 1.15  # of the expected value
+SLACK_GIB = 3.5  # reserved by the allocator but unused: hardly grows with the model (4 to 14 billion parameters)
+SLACK_SHARE = 0.15  # of activations and logits, whose sizes change from row to row
+SLACK_LIMIT = 0.4  # of what is allocated, for models too small for SLACK_GIB
+LOW, HIGH = 0.93, 1.15  # of the expected value: holds 29 of the 33 published peaks
 CONTEXT_GIB = 0.5  # CUDA context and kernels
 NCCL_GIB = 0.5  # communicators, where there are several ranks
 
-Moment = Literal["loss", "first", "last", "step"]
+Moment = Literal["tower", "loss", "first", "last", "tower backward", "step"]
 MOMENT_NAMES: dict[Moment, str] = {
+    "tower": "in the vision tower",
     "loss": "at the loss",
     "first": "in the backward pass of the last layer",
-    "last": "at the end of the backward pass",
+    "last": "in the backward pass of the first layer",
+    "tower backward": "in the backward pass of the vision tower",
     "step": "in the optimizer step",
 }
 
@@ -94,11 +100,11 @@ class Estimate:
 class _Load:
     """What one moment adds to the states, in bytes."""
 
-    activations: float = 0
-    logits: float = 0
-    vision: float = 0
+    activations: float
+    logits: float
+    vision: float
+    gradients: float  # share of them that exists
     buffers: float = 0
-    has_gradients: bool = True
 
 
 def estimate(run: RunShape) -> Estimate:
@@ -112,15 +118,20 @@ def estimate(run: RunShape) -> Estimate:
         moment=moment,
         weights_gib=held.weights / GIB,
         adapters_gib=held.adapters / GIB,
-        gradients_gib=held.gradients / GIB if load.has_gradients else 0.0,
+        gradients_gib=held.gradients * load.gradients / GIB,
         optimizer_gib=held.optimizer / GIB,
         activations_gib=load.activations / GIB,
         logits_gib=load.logits / GIB,
         vision_gib=load.vision / GIB,
         buffers_gib=(held.buffers + load.buffers) / GIB,
-        slack_gib=0.0 if run.on_cpu else allocated / GIB * SLACK,
+        slack_gib=0.0 if run.on_cpu else _slack_gib(allocated / GIB, load),
         context_gib=0.0 if run.on_cpu else CONTEXT_GIB + (NCCL_GIB if run.world > 1 else 0.0),
     )
+
+
+def _slack_gib(allocated_gib: float, load: _Load) -> float:
+    changing = load.activations + load.logits + load.vision
+    return min(SLACK_GIB, SLACK_LIMIT * allocated_gib) + SLACK_SHARE * changing / GIB
 
 
 def _loads(run: RunShape, held: States) -> dict[Moment, _Load]:
@@ -129,32 +140,28 @@ def _loads(run: RunShape, held: States) -> dict[Moment, _Load]:
     in_flight = run.pipeline_parallel  # micro-batches of the first pipeline stage
     whole = activation_bytes.decoder_layer(run) * tokens
     working = activation_bytes.working_layer(run) * tokens
-    checkpoint = 2 * text.hidden * tokens
-    saved = layers * (checkpoint if run.gradient_checkpointing else whole) * in_flight
+    saved = layers * (2 * text.hidden * tokens if run.gradient_checkpointing else whole) * in_flight
     saved += 12 * text.hidden * tokens  # embeddings, final norm in float32 and its result
     saved += activation_bytes.attention_mask(run)
     recomputed = whole + working if run.gradient_checkpointing else working
-    patches = _patches(run)
-    tower = activation_bytes.vision_saved(run) * patches if patches else 0.0
-    tower_work = activation_bytes.vision_work(run) * patches if patches else 0.0
-    accumulates = run.accumulation > 1 or run.sharding == "megatron"
+    tower = activation_bytes.tower(run)
+    # A tied table gets its gradient twice, from the head and from the embedding, before the two are added.
     tied = 4 * text.vocab * text.hidden if text.tied and run.trained and run.trains("llm") else 0
+    before = 1.0 if run.accumulation > 1 or run.sharding == "megatron" else 0.0  # gradients of earlier micro-batches
+    counts = run.parameters
+    trained_tower = counts.vision * run.trains("vit") + counts.aligner * run.trains("aligner")
+    decoder = max(before, 1 - trained_tower / run.trained) if run.trained else 1.0
     return {
-        "loss": _Load(saved, activation_bytes.logits(run), tower, has_gradients=accumulates),
-        "first": _Load(saved + recomputed, 0, tower, has_gradients=accumulates),
-        "last": _Load(recomputed, 0, max(tower, tower + tower_work - recomputed), buffers=tied),
-        "step": _Load(buffers=held.step),
+        "tower": _Load(0, 0, tower.inputs + tower.forward, before),
+        "loss": _Load(saved, activation_bytes.logits(run), tower.inputs + tower.saved, before),
+        "first": _Load(saved + recomputed, 0, tower.inputs + tower.saved, before),
+        "last": _Load(max(recomputed, tied), 0, tower.inputs + tower.saved, decoder),
+        "tower backward": _Load(0, 0, tower.inputs + tower.backward, 1.0),
+        "step": _Load(0, 0, tower.inputs, 1.0, held.step),
     }
 
 
-def _patches(run: RunShape) -> int:
-    """Patches per GPU: Megatron and Ulysses run the tower on every rank in full."""
-    if run.shape.vision is None:
-        return 0
-    return run.batch_per_gpu * run.image_tokens * run.shape.vision.merge**2
-
-
 def _total(held: States, load: _Load) -> float:
-    gradients = held.gradients if load.has_gradients else 0
+    gradients = held.gradients * load.gradients
     constant = held.weights + held.adapters + held.optimizer + held.buffers
     return constant + gradients + load.activations + load.logits + load.vision + load.buffers

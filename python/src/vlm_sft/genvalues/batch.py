@@ -1,0 +1,61 @@
+"""Batch arithmetic: what one optimizer step sees, and how many steps there are. Unit: samples (rows)."""
+
+import math
+from dataclasses import dataclass
+
+DEFAULT_LARGEST_BATCH = 16  # per GPU: more is tried by nobody
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The factors of the effective batch size."""
+
+    per_gpu: int
+    accumulation: int
+    ranks: int  # GPUs that see different rows
+
+    @property
+    def effective(self) -> int:
+        """Samples per optimizer step."""
+        return self.per_gpu * self.accumulation * self.ranks
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How long a run is."""
+
+    per_epoch: int
+    total: int
+    left_out: int  # samples per epoch that no rank sees
+
+
+def steps(samples: int, batch: Batch, epochs: float, max_steps: int = -1, drops_last: bool = False) -> Steps:
+    """Count the optimizer steps as ms-swift 4.6 and transformers 5 do.
+
+    Each rank gets floor(samples / ranks) rows (ms-swift's BatchSamplerShard drops the rest), makes ceil(rows / per_gpu)
+    batches of them, the last one short, and ceil(batches / accumulation) steps, the last one with fewer batches;
+    epochs may be a fraction. `max_steps` above 0 wins. (transformers Trainer.set_initial_training_values)
+    """
+    rows = samples // batch.ranks
+    batches = rows // batch.per_gpu if drops_last else math.ceil(rows / batch.per_gpu)
+    per_epoch = max(math.ceil(batches / batch.accumulation), 1)
+    total = max_steps if max_steps > 0 else math.ceil(epochs * per_epoch)
+    return Steps(per_epoch, total, samples - rows * batch.ranks)
+
+
+def reach(target: int, ranks: int, largest_per_gpu: int = DEFAULT_LARGEST_BATCH) -> list[Batch]:
+    """Return the settings that give the effective size `target`, else those nearest to it, smaller ones first.
+
+    Among equals the larger per-GPU batch comes first: it needs fewer passes.
+    """
+    multiple = target / ranks
+    nearest = [math.floor(multiple), math.ceil(multiple)]
+    sizes = sorted({max(1, size) for size in nearest}, key=lambda size: (abs(size * ranks - target), size))
+    if target % ranks == 0:
+        sizes = [target // ranks]
+    return [
+        Batch(per_gpu, size // per_gpu, ranks)
+        for size in sizes
+        for per_gpu in range(min(size, largest_per_gpu), 0, -1)
+        if size % per_gpu == 0
+    ]
