@@ -19,7 +19,7 @@ smoke: setup ## train a tiny Qwen3-VL on FIRE trajectories, on this machine's CP
 	@$(BIN)/python tests/smoke/smoke.py
 
 test: setup ## run the tests
-	@cd python && ../$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@cd python && ../$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy --strict, yamllint, helm lint --strict
 	$(BIN)/ruff check --config python/pyproject.toml python tests
