@@ -62,6 +62,7 @@ def _send(request: urllib.request.Request, context: ssl.SSLContext, job: str, wa
             with urllib.request.urlopen(request, context=context, timeout=30):  # noqa: S310
                 return "released"
         except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
             reason = f"{error.code} {error.reason}"
             if error.code < 500 and error.code != 429:
                 raise UserError(f"{job}: the Kubernetes API answers {reason}; {way_out}") from None
