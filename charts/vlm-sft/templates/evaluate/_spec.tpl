@@ -5,7 +5,7 @@ backoffLimit: {{ $evaluate.backoffLimit | toJson }}
 podFailurePolicy:
   rules:
     - action: Ignore
-      onPodConditions: [{type: DisruptionTarget}]
+      onPodConditions: [{type: DisruptionTarget, status: "True"}]
     - action: FailJob
       onExitCodes: {operator: In, values: [42]}
 template:

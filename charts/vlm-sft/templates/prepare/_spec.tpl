@@ -10,7 +10,7 @@ backoffLimit: {{ $prepare.backoffLimit | toJson }}
 podFailurePolicy:
   rules:
     - action: Ignore
-      onPodConditions: [{type: DisruptionTarget}]
+      onPodConditions: [{type: DisruptionTarget, status: "True"}]
     # 2: a wrong option; 42: a wrong config. The next pod would fail the same way.
     - action: FailJob
       onExitCodes: {operator: In, values: [2, 42]}

@@ -15,7 +15,7 @@ parallelism: {{ $nodes }}
 podFailurePolicy:
   rules:
     - action: Ignore
-      onPodConditions: [{type: DisruptionTarget}]
+      onPodConditions: [{type: DisruptionTarget, status: "True"}]
     # A wrong config or missing data: the next pod would fail the same way.
     - action: FailJob
       onExitCodes: {operator: In, values: [42]}

@@ -1,0 +1,21 @@
+"""Parses ms-swift command lines with ms-swift's own parser, in a process of its own: it imports torch.
+
+stdin: [["sft" | "infer", [argument, ...]], ...]    stdout: one list per command line: what the parser did not know
+"""
+
+import json
+import sys
+
+from swift.arguments import InferArguments, SftArguments
+from transformers import HfArgumentParser
+
+CLASSES = {"sft": SftArguments, "infer": InferArguments}
+
+
+def main() -> None:
+    unknown = [HfArgumentParser([CLASSES[name]]).parse_known_args(words)[1] for name, words in json.load(sys.stdin)]
+    json.dump(unknown, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

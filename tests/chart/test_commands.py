@@ -1,0 +1,87 @@
+"""Every command of every rendered pod is one that `vlm-sft` parses, option by option."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from vlm_sft.cli import main
+
+ROOT = Path(__file__).parents[2]
+CASES = [*sorted((ROOT / "values").glob("*.yaml")), ROOT / "tests" / "data" / "chart" / "everything.yaml"]
+
+Manifest = dict[str, Any]
+Render = Callable[..., list[Manifest]]
+
+
+def commands(manifests: list[Manifest]) -> Iterator[list[str]]:
+    for manifest in manifests:
+        pod = manifest["spec"]["template"]["spec"] if manifest["kind"] == "Job" else manifest.get("spec", {})
+        for container in [*pod.get("initContainers", []), *pod.get("containers", [])]:
+            yield container["command"]
+
+
+def parsed(words: list[str]) -> dict[str, Any]:
+    """Return the parameters of a command line, which is parsed and not run."""
+    command: click.Command = main
+    context = click.Context(main, info_name=words[0])
+    rest = words[1:]
+    while isinstance(command, click.Group):
+        name, *rest = rest
+        found = command.get_command(context, name)
+        assert found, f"no command {name} in {words}"
+        command = found
+    return command.make_context(command.name, list(rest), parent=context).params
+
+
+@pytest.mark.parametrize("values", CASES, ids=lambda path: path.stem)
+def test_vlm_sft_parses_every_command(render: Render, values: Path) -> None:
+    lines = list(commands(render(values)))
+    assert lines
+    for words in lines:
+        assert words[0] == "vlm-sft"
+        assert parsed(words)
+
+
+def test_every_setting_of_the_preparation_arrives(render: Render, everything: Path) -> None:
+    prepare = {
+        "input": "org/rows@v2",
+        "outputDir": "/outputs/mine",
+        "splits": ["train", "1m"],
+        "maxSamples": 1000000,
+        "maxHistoryRounds": 3,
+        "layout": "steps",
+        "loss": "revisions",
+        "feedback": "score-and-text",
+        "systemPrompt": "-- Revise.",
+        "imageRoots": ["/cache/a", "/cache/b"],
+        "skipImages": True,
+        "sources": ["coco"],
+        "maxDropShare": 0,
+    }
+    values = {"prepare": prepare, "evaluate": {"dataset": ["a/b"]}}
+    found = parsed(next(words for words in commands(render(everything, values)) if words[1] == "prepare"))
+    expected = {
+        "source": "org/rows@v2",
+        "output_dir": Path("/outputs/mine"),
+        "splits": ("train", "1m"),
+        "max_samples": 1000000,
+        "max_history_rounds": 3,
+        "layout": "steps",
+        "loss": "revisions",
+        "feedback": "score-and-text",
+        "system_prompt": "-- Revise.",
+        "image_roots": (Path("/cache/a"), Path("/cache/b")),
+        "skip_images": True,
+        "sources": ("coco",),
+        "max_drop_share": 0,
+    }
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_the_trainer_is_told_what_the_pod_asked_for(render: Render, everything: Path) -> None:
+    values = {"train": {"minFreeGib": 0, "terminationGracePeriodSeconds": 1000000}}
+    found = parsed(next(words for words in commands(render(everything, values)) if words[1] == "train"))
+    assert (found["gpus"], found["min_free_gib"], found["grace_s"], found["gated"]) == (4, 0, 999970, True)
+    assert found["data_marker"] == Path("/outputs/fire_bc/stats.json")

@@ -1,0 +1,44 @@
+"""Every key of the chart has an effect: set alone to another value, it changes what is rendered."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from chart_keys import LEAVES, Key, nested, value_at, value_keys
+
+DATA = Path(__file__).parents[1] / "data" / "chart"
+ANOTHER: dict[str, Any] = yaml.safe_load((DATA / "another.yaml").read_text(encoding="utf-8"))
+
+Render = Callable[..., list[dict[str, Any]]]
+
+# What a key takes besides, in both renderings, to be allowed or to be seen at work.
+ROWS = {"train": {"dataset": ["a/b"]}, "evaluate": {"dataset": ["a/b"]}}
+ONE_NODE = {"train": {"nodes": 1, "gradientAccumulationSteps": None}}
+BESIDES: dict[str, dict[str, Any]] = {
+    "prepare.enabled": ROWS,
+    "prepare.dataset": ROWS,
+    "prepare.splits": {"evaluate": {"dataset": ["a/b"]}},
+    "train.dataset": {"evaluate": {"dataset": ["a/b"]}},
+    "model.download": {"model": {"id": "a/b"}},
+    "storage.cache.accessMode": ONE_NODE,
+    "storage.outputs.accessMode": ONE_NODE,
+    "train.enabled": {"evaluate": {"enabled": False}},
+    "train.accelerator": {"train": {"sharding": "ddp"}},
+    "train.gpusPerNode": {"train": {"gradientAccumulationSteps": None}},
+    "train.nodes": {"train": {"gradientAccumulationSteps": None}},
+    "train.batchSizePerGpu": {"train": {"gradientAccumulationSteps": None}},
+    "train.gradientAccumulationSteps": {"train": {"effectiveBatchSize": None}},
+    "train.effectiveBatchSize": {"train": {"gradientAccumulationSteps": None}},
+}
+
+
+def test_another_value_is_known_for_every_key() -> None:
+    assert {key for key in value_keys(ANOTHER) if key in LEAVES} == set(LEAVES)
+
+
+@pytest.mark.parametrize("key", LEAVES, ids=".".join)
+def test_every_key_changes_what_is_rendered(render: Render, everything: Path, key: Key) -> None:
+    besides = BESIDES.get(".".join(key), {})
+    assert render(everything, besides) != render(everything, besides, nested(key, value_at(ANOTHER, key)))

@@ -1,0 +1,147 @@
+"""What would make a wrong run is refused before anything is created: key, got, need, way out, all problems at once."""
+
+# ruff: noqa: E501 - messages are compared whole
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Said = Callable[..., list[str]]
+
+GOOD: dict[str, Any] = {
+    "model": {"id": "Qwen/Qwen3-VL-8B-Instruct"},
+    "prepare": {"dataset": "fire"},
+    "train": {"effectiveBatchSize": 64, "gpusPerNode": 4},
+}
+
+CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "nothing is wrong": ({}, []),
+    "no model": (
+        {"model": {"id": ""}},
+        ["model.id: empty, need a hub id or a path; e.g. Qwen/Qwen3-VL-8B-Instruct"],
+    ),
+    "gated without a token": (
+        {"model": {"gated": True}, "huggingFace": {"tokenSecret": {"name": ""}}},
+        ["huggingFace.tokenSecret.name: empty, and Qwen/Qwen3-VL-8B-Instruct is gated; name a secret that holds a Hugging Face token"],
+    ),
+    "offline without a download": (
+        {"offline": True, "model": {"download": False}},
+        ["offline: true, and nothing downloads Qwen/Qwen3-VL-8B-Instruct; set model.id to a path, or model.download and prepare.enabled to true"],
+    ),
+    "offline with a download": ({"offline": True}, []),
+    "offline with a path": ({"offline": True, "model": {"id": "/cache/model", "download": False}}, []),
+    "no batch": (
+        {"train": {"effectiveBatchSize": None}},
+        ["train.effectiveBatchSize: not set; give it, or train.gradientAccumulationSteps: ms-swift's own choice depends on the number of GPUs"],
+    ),
+    "an indivisible batch names the nearest": (
+        {"train": {"effectiveBatchSize": 63}},
+        ["train.effectiveBatchSize: 63 is not a multiple of 4 (1 per GPU x 4 GPUs); use 60 or 64"],
+    ),
+    "a batch below one pass": (
+        {"train": {"effectiveBatchSize": 3, "nodes": 2}, "storage": {"cache": {"accessMode": "ReadWriteMany"}}},
+        ["train.effectiveBatchSize: 3 is not a multiple of 8 (1 per GPU x 4 GPUs x 2 nodes); use 8"],
+    ),
+    "a batch that the product contradicts": (
+        {"train": {"gradientAccumulationSteps": 8}},
+        ["train.effectiveBatchSize: got 64, but 1 per GPU x 4 GPUs x 8 accumulation is 32; correct one, or leave train.gradientAccumulationSteps out"],
+    ),
+    "a batch of processes": (
+        {"train": {"effectiveBatchSize": 6, "accelerator": "cpu", "sharding": "zero2"}},
+        [
+            "train.effectiveBatchSize: 6 is not a multiple of 4 (1 per GPU x 4 processes); use 4 or 8",
+            "train.sharding: got zero2, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu",
+        ],
+    ),
+    "no data": (
+        {"prepare": {"dataset": ""}},
+        ["train.dataset: empty, and prepare.dataset makes none; name a dataset (a path or a hub id), or prepare one"],
+    ),
+    "a preparation that is switched off": (
+        {"prepare": {"enabled": False}},
+        ["train.dataset: empty, and the preparation of fire is switched off; set prepare.enabled to true, or name the files that an earlier one wrote"],
+    ),
+    "only a test split": (
+        {"prepare": {"splits": ["test"]}},
+        ["prepare.splits: got test, need train or 1m to train on; add one, or name train.dataset"],
+    ),
+    "no images": (
+        {"prepare": {"imageRoots": []}},
+        ["prepare.imageRoots: empty, and prepare.skipImages is false; name the folders that hold the images, or skip them"],
+    ),
+    "no images on purpose": ({"prepare": {"imageRoots": [], "skipImages": True}}, []),
+    "nothing to evaluate": (
+        {"train": {"enabled": False}, "evaluate": {"enabled": True}},
+        ["evaluate.enabled: true, and train.enabled is false; there is no run to evaluate"],
+    ),
+    "nothing to evaluate on": (
+        {"prepare": {"splits": ["train"]}, "evaluate": {"enabled": True}},
+        ["evaluate.dataset: empty, and training has no validation set; name one, here or in train.valDataset"],
+    ),
+    "an adapter with full tuning": (
+        {"train": {"args": {"tuner_type": "full", "lora_rank": 8}}},
+        ["train.args.lora_rank: set, but train.args.tuner_type is full, which has no adapter; remove it, or use tuner_type: lora"],
+    ),
+    "claims that several nodes cannot share": (
+        {"train": {"nodes": 2}, "storage": {"outputs": {"accessMode": "ReadWriteOnce"}}},
+        [
+            "storage.cache.accessMode: got ReadWriteOnce, but 2 nodes read the model; use ReadWriteMany, or train.nodes: 1",
+            "storage.outputs.accessMode: got ReadWriteOnce, but 2 nodes write checkpoints; use ReadWriteMany, or train.nodes: 1",
+        ],
+    ),
+    "claims of others are not judged": (
+        {"train": {"nodes": 2}, "storage": {"cache": {"existingClaim": "a"}, "outputs": {"existingClaim": "b"}}},
+        [],
+    ),
+    "requests above limits": (
+        {"train": {"resources": {"requests": {"memory": "80Gi", "cpu": "500m"}, "limits": {"memory": "64Gi", "cpu": 0.5}}}},
+        ["train.resources.requests.memory: 80Gi is more than the limit of 64Gi; raise the limit, or ask for less"],
+    ),
+    "shared memory above the memory limit": (
+        {"train": {"shmSize": "65537Mi"}},
+        ["train.shmSize: 65537Mi is more than the memory limit of 64Gi, which it counts against; make it smaller, or raise the limit"],
+    ),
+    "limits of what is switched off are not judged": ({"jupyter": {"shmSize": "1Ti"}}, []),
+    "two masters": (
+        {"train": {"args": {"deepspeed": "zero2"}, "env": {"NNODES": 2}}, "evaluate": {"args": {"adapters": ["x"]}, "env": {"HF_TOKEN": "x"}}},
+        [
+            "evaluate.env.HF_TOKEN: set, but the chart sets it from huggingFace.tokenSecret; remove it here",
+            "train.args.deepspeed: set, but the chart sets it from train.sharding; remove it here",
+            "train.env.NNODES: set, but the chart sets it from train.nodes; remove it here",
+            "evaluate.args.adapters: set, but the chart sets it from the run directory; remove it here",
+        ],
+    ),
+    "plug-ins and callbacks of one's own": ({"train": {"args": {"external_plugins": ["/outputs/p.py"], "callbacks": ["mine"]}}}, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "messages"), CASES.values(), ids=CASES.keys())
+def test_each_mistake_is_told_in_full(said: Said, change: dict[str, Any], messages: list[str]) -> None:
+    assert said(GOOD, change) == messages
+
+
+@pytest.mark.parametrize(
+    ("release", "messages"),
+    [
+        ("a" * 40, []),
+        ("a" * 41, [f"release name: {'a' * 41} has 41 characters, need at most 40 (a pod's hostname must fit 63); choose a shorter one"]),
+        ("4gpu", ["release name: 4gpu, need a letter first and no dot (it becomes the name of a Service); choose another"]),
+        ("fire.bc", ["release name: fire.bc, need a letter first and no dot (it becomes the name of a Service); choose another"]),
+    ],
+)  # fmt: skip
+def test_a_release_name_must_fit_what_is_named_after_it(said: Said, release: str, messages: list[str]) -> None:
+    assert said(GOOD, release=release) == messages
+
+
+def test_all_problems_are_told_at_once(said: Said) -> None:
+    assert [line.split(": ")[0] for line in said({})] == ["model.id", "train.effectiveBatchSize", "train.dataset"]
+
+
+def test_every_fail_of_the_templates_is_in_one_file() -> None:
+    templates = Path(__file__).parents[2] / "charts" / "vlm-sft" / "templates"
+    failing = [
+        path.name for path in templates.rglob("*.*") if "{{ fail" in path.read_text() or "required" in path.read_text()
+    ]
+    assert failing == ["_fail.tpl"]

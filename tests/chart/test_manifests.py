@@ -1,0 +1,235 @@
+"""What every manifest has to be, whatever the experiment: valid for Kubernetes, safe, a token only where needed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SUPPORTED = ("1.31", "1.37")  # oldest: Chart.yaml's kubeVersion; newest: what kubernetes-validate carries
+CASES = [*sorted((ROOT / "values").glob("*.yaml")), ROOT / "tests" / "data" / "chart" / "everything.yaml"]
+
+Manifest = dict[str, Any]
+Render = Callable[..., list[Manifest]]
+
+
+def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    """Yield component and pod spec of everything that runs."""
+    for manifest in manifests:
+        component = manifest["metadata"]["labels"]["app.kubernetes.io/component"]
+        if manifest["kind"] == "Job":
+            yield component, manifest["spec"]["template"]["spec"]
+        elif manifest["kind"] == "Pod":
+            yield component, manifest["spec"]
+
+
+def containers(pod: Manifest) -> list[Manifest]:
+    return [*pod.get("initContainers", []), *pod["containers"]]
+
+
+@pytest.mark.parametrize("version", SUPPORTED)
+@pytest.mark.parametrize("values", CASES, ids=lambda path: path.stem)
+def test_every_manifest_is_strictly_valid(render: Render, values: Path, version: str) -> None:
+    for manifest in render(values):
+        assert kubernetes_validate.validate(manifest, version, strict=True) == version
+
+
+def test_the_supported_versions_are_the_oldest_and_the_newest() -> None:
+    chart = yaml.safe_load((ROOT / "charts" / "vlm-sft" / "Chart.yaml").read_text())
+    assert chart["kubeVersion"] == f">={SUPPORTED[0]}.0-0"
+    assert kubernetes_validate.latest_version() == f"{SUPPORTED[1]}.0"
+
+
+@pytest.mark.parametrize("values", CASES, ids=lambda path: path.stem)
+def test_every_pod_passes_pod_security_restricted(render: Render, values: Path) -> None:
+    found = list(pods(render(values)))
+    assert found
+    for _, pod in found:
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not any(pod.get(name) for name in ("hostNetwork", "hostPID", "hostIPC"))
+        assert all(
+            {*volume} & {"persistentVolumeClaim", "emptyDir", "configMap", "projected"} for volume in pod["volumes"]
+        )
+        for container in containers(pod):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+@pytest.mark.parametrize("values", CASES, ids=lambda path: path.stem)
+def test_every_container_has_requests_limits_and_writable_folders(render: Render, values: Path) -> None:
+    for component, pod in pods(render(values)):
+        for container in containers(pod):
+            assert {"cpu", "memory"} <= container["resources"]["requests"].keys() & container["resources"][
+                "limits"
+            ].keys()
+            mounted = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+            env = {variable["name"]: variable.get("value", "") for variable in container["env"]}
+            for name in (
+                "HOME",
+                "HF_HOME",
+                "MODELSCOPE_CACHE",
+                "TRITON_CACHE_DIR",
+                "TORCHINDUCTOR_CACHE_DIR",
+                "MPLCONFIGDIR",
+            ):
+                assert f"/{env[name].split('/')[1]}" in mounted, (component, name)
+            assert container["command"][0] == "vlm-sft", "an argument list, never a shell line"
+
+
+def test_gpus_go_to_those_who_ask(render: Render, everything: Path) -> None:
+    asked = {
+        (component, container["name"]): container["resources"]["limits"].get("nvidia.com/a100", 0)
+        for component, pod in pods(render(everything))
+        for container in containers(pod)
+    }
+    assert asked == {
+        ("prepare", "command-0"): 0,
+        ("prepare", "data"): 0,
+        ("prepare", "model"): 0,
+        ("prepare", "release"): 0,
+        ("train", "train"): 4,
+        ("evaluate", "evaluate"): 2,
+        ("jupyter", "jupyter"): 1,
+    }
+    selectors = {component: pod["nodeSelector"] for component, pod in pods(render(everything))}
+    assert selectors["prepare"] == {"region": "here"}
+    assert selectors["train"] == selectors["jupyter"] == {"region": "here", "gpu": "a100"}
+
+
+def test_the_api_token_is_where_a_job_is_released_and_nowhere_else(render: Render, everything: Path) -> None:
+    manifests = render(everything)
+    assert all(pod["automountServiceAccountToken"] is False for _, pod in pods(manifests))
+    mounting = [
+        (component, container["name"])
+        for component, pod in pods(manifests)
+        for container in containers(pod)
+        if any("serviceaccount" in mount["mountPath"] for mount in container["volumeMounts"])
+    ]
+    assert mounting == [("prepare", "release"), ("train", "train")]
+    jobs = {m["metadata"]["labels"]["app.kubernetes.io/component"]: m for m in manifests if m["kind"] == "Job"}
+    roles = {m["metadata"]["name"]: m["rules"] for m in manifests if m["kind"] == "Role"}
+    assert roles == {
+        name: [
+            {
+                "apiGroups": ["batch"],
+                "resources": ["jobs"],
+                "resourceNames": [jobs[released]["metadata"]["name"]],
+                "verbs": ["get", "patch"],
+            }
+        ]
+        for name, released in (("x-prepare", "train"), ("x-train", "evaluate"))
+    }
+
+
+def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
+    jobs = {m["metadata"]["labels"]["app.kubernetes.io/component"]: m for m in render(everything) if m["kind"] == "Job"}
+    names = {component: job["metadata"]["name"] for component, job in jobs.items()}
+    assert {component: job["spec"].get("suspend") for component, job in jobs.items()} == {
+        "prepare": None,
+        "train": True,
+        "evaluate": True,
+    }
+    prepare = jobs["prepare"]["spec"]["template"]
+    assert [container["name"] for container in containers(prepare["spec"])] == ["command-0", "data", "model", "release"]
+    assert prepare["spec"]["containers"][0]["command"] == ["vlm-sft", "release", f"job/{names['train']}"]
+    assert prepare["metadata"]["annotations"] == {"kubectl.kubernetes.io/default-container": "data"}
+    train = jobs["train"]["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert f"--then-release=job/{names['evaluate']}" in train
+    assert "--data-marker=/outputs/fire_bc/stats.json" in train
+
+
+def test_nothing_is_held_when_nothing_is_prepared(render: Render, everything: Path) -> None:
+    off = {
+        "prepare": {"enabled": False},
+        "train": {"dataset": ["org/rows#500"]},
+        "evaluate": {"dataset": ["org/rows#9"]},
+    }
+    manifests = render(everything, off)
+    train = next(m for m in manifests if m["kind"] == "Job" and "-train-" in m["metadata"]["name"])
+    assert "suspend" not in train["spec"]
+    assert not [m for m in manifests if m["metadata"]["name"].startswith("x-prepare")]
+
+
+def test_a_preparation_without_training_ends_with_its_last_step(render: Render, everything: Path) -> None:
+    manifests = render(everything, {"train": {"enabled": False}, "evaluate": {"enabled": False}})
+    pod = next(pod for component, pod in pods(manifests) if component == "prepare")
+    assert [container["name"] for container in containers(pod)] == ["command-0", "data"]
+    assert "serviceAccountName" not in pod
+    assert not [m for m in manifests if m["kind"] in ("Role", "ServiceAccount")]
+
+
+def test_the_failure_policy_tells_eviction_config_errors_and_stops_apart(render: Render, everything: Path) -> None:
+    spec = next(m["spec"] for m in render(everything) if m["kind"] == "Job" and "-train-" in m["metadata"]["name"])
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+    assert spec["podFailurePolicy"]["rules"] == [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}},
+        {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [75]}},
+    ]
+
+
+def test_nodes_find_each_other_by_the_name_of_the_first_pod(render: Render, everything: Path) -> None:
+    release = "a" * 40
+    manifests = render(everything, {"train": {"nodes": 1000, "effectiveBatchSize": None}}, release=release)
+    job = next(m for m in manifests if m["kind"] == "Job" and "-train-" in m["metadata"]["name"])
+    service = next(m for m in manifests if m["kind"] == "Service" and m["metadata"]["name"].endswith("-train"))
+    assert (job["spec"]["completionMode"], job["spec"]["completions"], job["spec"]["parallelism"]) == (
+        "Indexed",
+        1000,
+        1000,
+    )
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    template = job["spec"]["template"]
+    assert template["spec"]["subdomain"] == service["metadata"]["name"]
+    assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+    env = {variable["name"]: variable.get("value") for variable in template["spec"]["containers"][0]["env"]}
+    assert env["MASTER_ADDR"] == f"$(JOB_NAME)-0.{service['metadata']['name']}"
+    assert len(f"{job['metadata']['name']}-999") <= 63  # hostname of the last pod
+    assert all(len(m["metadata"]["name"]) <= 63 for m in manifests if m["kind"] != "ConfigMap")
+
+
+def test_claims_are_kept_or_left_to_the_release(render: Render, everything: Path) -> None:
+    kept = {m["metadata"]["name"]: m for m in render(everything) if m["kind"] == "PersistentVolumeClaim"}
+    assert {name: m["metadata"]["annotations"] for name, m in kept.items()} == {
+        "x-cache": {"helm.sh/resource-policy": "keep"},
+        "x-outputs": {"helm.sh/resource-policy": "keep"},
+    }
+    assert kept["x-outputs"]["spec"] == {
+        "accessModes": ["ReadWriteMany"],
+        "storageClassName": "shared",
+        "resources": {"requests": {"storage": "500Gi"}},
+    }
+    changed = {"storage": {"cache": {"keep": False, "storageClassName": ""}, "outputs": {"existingClaim": "ours"}}}
+    manifests = render(everything, changed)
+    (cache,) = [m for m in manifests if m["kind"] == "PersistentVolumeClaim"]
+    assert "annotations" not in cache["metadata"]
+    assert "storageClassName" not in cache["spec"]
+    for _, pod in pods(manifests):
+        claims = [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v]
+        assert claims == ["x-cache", "ours"]
+
+
+def test_jupyter_has_a_service_and_no_token_in_sight(render: Render) -> None:
+    manifests = render(ROOT / "values" / "jupyter-2gpu.yaml", release="lab")
+    assert {m["kind"] for m in manifests} == {"PersistentVolumeClaim", "Pod", "Service"}
+    pod = next(m for m in manifests if m["kind"] == "Pod")
+    service = next(m for m in manifests if m["kind"] == "Service")
+    assert service["spec"]["type"] == "ClusterIP"
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    (container,) = pod["spec"]["containers"]
+    assert container["command"] == [
+        "vlm-sft",
+        "jupyter",
+        "--token-file=/outputs/lab/jupyter-token",
+        "--root-dir=/outputs",
+    ]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 2

@@ -1,0 +1,121 @@
+"""No string in a values file breaks out of its place: quotes, line breaks, templates, $(VARIABLES), any unicode."""
+
+import json
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+Manifest = dict[str, Any]
+Render = Callable[..., list[Manifest]]
+
+NASTY = [
+    'a "quoted" word',
+    "it's",
+    "two\nlines\n\nand: a key",
+    "tab\there, \\backslash\\",
+    "{{ .Values.model.id }} {{- fail \"no\" -}}",
+    "$(HOSTNAME) $$(HOME) $$$ 5$ $",
+    "# no comment",
+    "--- ",
+    "- item",
+    "key: value",
+    "{a: 1}",
+    "*alias &anchor !!tag %directive @at `tick`",
+    "yes",
+    "null",
+    "1e-4",
+    "0o17",
+    "12:30:00",
+    "2026-11-20",
+    " leading and trailing ",
+    "<|im_end|> <image> & é ü 漢字 😀",
+    "next\u0085line, \u2028 \u2029 separators, \ufeff mark, \x7f delete, \x9f control",
+    "a|b>c",
+    "",
+]  # fmt: skip
+
+
+def values_with(texts: dict[str, str]) -> dict[str, Any]:
+    """Return values that hold a text in every place that takes any string."""
+    return {
+        "prepare": {
+            "commands": [["vlm-sft", texts["command"]]],
+            "input": texts["input"] or "x",
+            "systemPrompt": texts["systemPrompt"],
+            "imageRoots": ["/" + texts["imageRoot"]],
+            "sources": ["coco", texts["source"] or "x"],
+        },
+        "train": {
+            "dataset": [texts["dataset"] or "x"],
+            "valDataset": [texts["valDataset"] or "x"],
+            "args": {
+                "system": texts["arg"],
+                "new_special_tokens": [texts["item"]],
+                "model_kwargs": {"k": texts["nested"]},
+            },
+            "env": {"TEXT": texts["env"]},
+        },
+        "evaluate": {"dataset": [texts["evalDataset"] or "x"], "args": {"system": texts["evalArg"]}},
+        "scheduling": {
+            "nodeSelector": {"label": texts["label"]},
+            "tolerations": [{"key": "k", "value": texts["taint"]}],
+        },
+        "gpu": {"affinity": {"podAffinity": {"x": texts["affinity"]}}},
+    }
+
+
+PLACES = (
+    "command", "input", "systemPrompt", "imageRoot", "source", "dataset", "valDataset", "arg", "item", "nested", "env",
+    "evalDataset", "evalArg", "label", "taint", "affinity",
+)  # fmt: skip
+
+
+def as_kubernetes_reads(word: str) -> str:
+    """Expand an argument as the kubelet does: $$ is $, and $(NAME) must not be left over."""
+    assert not re.search(r"(?<!\$)(\$\$)*\$\(", word), word
+    return word.replace("$$", "$")
+
+
+def by_component(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
+    return {m["metadata"]["labels"]["app.kubernetes.io/component"]: m for m in manifests if m["kind"] == kind}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_string_arrives_intact(render: Render, everything: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    texts = {place: NASTY[(index + 2 * seed) % len(NASTY)] for index, place in enumerate(PLACES)}
+    if seed > 5:  # any mixture of characters
+        texts = {place: "".join(dice.choices("".join(NASTY), k=dice.randint(0, 60))) for place in PLACES}
+    values = values_with(texts)
+    manifests = render(everything, values)
+
+    jobs = by_component(manifests, "Job")
+    steps = {c["name"]: c for c in jobs["prepare"]["spec"]["template"]["spec"]["initContainers"]}
+    assert [as_kubernetes_reads(word) for word in steps["command-0"]["command"]] == ["vlm-sft", texts["command"]]
+    words = [as_kubernetes_reads(word) for word in steps["data"]["command"]]
+    options = dict(zip(words[3::2], words[4::2], strict=True))
+    prepare = values["prepare"]
+    assert options["--input"] == prepare["input"]
+    assert options.get("--system-prompt", "") == prepare["systemPrompt"]
+    assert options["--image-root"] == prepare["imageRoots"][0]
+    assert options["--sources"] == ",".join(prepare["sources"])
+
+    maps = by_component(manifests, "ConfigMap")
+    config = yaml.safe_load(maps["train"]["data"]["train.yaml"])
+    train = values["train"]
+    assert (config["dataset"], config["val_dataset"]) == (train["dataset"], train["valDataset"])
+    assert (config["system"], config["new_special_tokens"]) == (texts["arg"], [texts["item"]])
+    assert json.loads(config["model_kwargs"]) == {"k": texts["nested"]}
+    assert config["ENV"] == {"IMAGE_MAX_TOKEN_NUM": 2048, "NNODES": 2, "NPROC_PER_NODE": 4, "TEXT": texts["env"]}
+    evaluation = yaml.safe_load(maps["evaluate"]["data"]["evaluate.yaml"])
+    assert (evaluation["val_dataset"], evaluation["system"]) == (values["evaluate"]["dataset"], texts["evalArg"])
+
+    pod = jobs["train"]["spec"]["template"]["spec"]
+    assert pod["nodeSelector"]["label"] == texts["label"]
+    assert pod["tolerations"][0]["value"] == texts["taint"]
+    assert pod["affinity"]["podAffinity"]["x"] == texts["affinity"]

@@ -1,0 +1,145 @@
+"""values.yaml, its schema, the templates and the README name the same keys, and nothing else is accepted."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from chart_keys import (
+    CHART,
+    DEFAULTS,
+    KEYS,
+    PASSED_THROUGH,
+    SCHEMA,
+    Key,
+    comments,
+    merged,
+    nested,
+    value_at,
+    value_keys,
+)
+
+SECTIONS = [key for key, part in KEYS.items() if "properties" in part]
+VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
+UNIT = re.compile(r"\[[^\]]+\]")
+
+
+def test_the_schema_and_the_defaults_have_the_same_keys() -> None:
+    optional = {("global",)} | {key for key in KEYS if key[-1] == "ephemeral-storage"}
+    assert set(value_keys(DEFAULTS)) == KEYS.keys() - optional
+    assert not list(VALIDATOR.iter_errors(DEFAULTS))
+
+
+def test_every_key_that_templates_read_is_in_the_defaults() -> None:
+    known = {".".join(key) for key in value_keys(DEFAULTS)}
+    read = set()
+    for file in (path for path in CHART.glob("templates/**/*") if path.is_file()):
+        text = file.read_text(encoding="utf-8")
+        read |= set(re.findall(r"\.Values\.([A-Za-z][A-Za-z.]*[A-Za-z])", text))
+        for variable, section in re.findall(r"\{\{-? \$(\w+) := \.Values\.([\w.]*\w)\b", text):
+            read |= {f"{section}.{path}" for path in re.findall(rf"\${variable}\.([A-Za-z][A-Za-z.]*[A-Za-z])", text)}
+    assert len(read) > 40
+    assert read <= known, read - known
+
+
+@pytest.mark.parametrize("section", [(), *SECTIONS], ids=".".join)
+def test_a_misspelt_key_is_refused_at_every_depth(section: Key) -> None:
+    (error,) = VALIDATOR.iter_errors(merged(DEFAULTS, nested((*section, "misspelt"), 1)))
+    while error.context:
+        (error,) = error.context
+    assert error.message == "Additional properties are not allowed ('misspelt' was unexpected)"
+
+
+def test_helm_refuses_a_misspelt_key(
+    template: Callable[..., subprocess.CompletedProcess[str]], everything: Path
+) -> None:
+    done = template(everything, {"train": {"resources": {"limits": {"mem": "1Gi"}}, "gpuPerNode": 4}})
+    assert done.returncode == 1
+    assert "additional properties 'gpuPerNode' not allowed" in done.stderr
+    assert "additional properties 'mem' not allowed" in done.stderr
+
+
+def schemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every schema within a schema."""
+    yield schema
+    for keyword, part in schema.items():
+        if keyword in ("properties", "definitions"):
+            inner = part.values()
+        elif keyword == "allOf":
+            inner = part
+        else:
+            inner = [part] if keyword in ("items", "additionalProperties", "propertyNames") else []
+        for each in inner:
+            if isinstance(each, dict):
+                yield from schemas(each)
+
+
+def test_the_schema_has_no_keyword_that_means_nothing() -> None:
+    known = {
+        "$ref", "$schema", "additionalProperties", "allOf", "definitions", "description", "enum", "examples", "items",
+        "maximum", "minItems", "minLength", "minimum", "pattern", "properties", "propertyNames", "title", "type",
+        "uniqueItems",
+    }  # fmt: skip
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    assert {keyword for schema in schemas(SCHEMA) for keyword in schema} == known
+
+
+def test_the_schema_is_open_only_where_something_is_passed_through() -> None:
+    objects = {".".join(key): part["additionalProperties"] for key, part in KEYS.items() if part["type"] == "object"}
+    assert {key for key, rest in objects.items() if rest is True} == {"global", "gpu.affinity", "scheduling.affinity"}
+    assert {key for key, rest in objects.items() if isinstance(rest, dict)} == {
+        "gpu.nodeSelector",
+        "scheduling.nodeSelector",
+        "train.args",
+        "train.env",
+        "evaluate.args",
+        "evaluate.env",
+    }
+
+
+def test_every_key_of_the_schema_is_described_with_examples_that_it_accepts() -> None:
+    for key, part in KEYS.items():
+        assert part.get("description"), key
+        if key in [*SECTIONS, ("global",)] or part["type"] == "boolean":
+            continue
+        assert part.get("examples"), key
+        for example in part["examples"]:
+            assert not list(VALIDATOR.iter_errors(merged(DEFAULTS, nested(key, example)))), key
+
+
+def test_units_are_the_same_in_the_schema_and_in_the_comments() -> None:
+    said = dict(comments())
+    for key in KEYS.keys() & said.keys():
+        units = [found and found[0] for found in map(UNIT.match, (KEYS[key]["description"], said[key]))]
+        assert units[0] == units[1], key
+
+
+def test_every_key_of_the_defaults_has_prose_above_it() -> None:
+    said = dict(comments())
+    assert said.keys() >= {key for key in value_keys(DEFAULTS) if key[-2:-1] not in (("requests",), ("limits",))}
+    assert [key for key, comment in said.items() if not comment] == []
+
+
+def table() -> str:
+    """Return README.md's table of values: key, default, the comment above it."""
+    lines = ["| key | default | what |", "|---|---|---|"]
+    for key, comment in comments():
+        value = value_at(DEFAULTS, key)
+        on_one_line = key not in PASSED_THROUGH | set(SECTIONS) or not value or key[-1] in ("requests", "limits")
+        default = f"`{json.dumps(value, ensure_ascii=False)}`" if on_one_line else ""
+        lines.append(f"| `{'.'.join(key)}` | {default} | {comment.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines)
+
+
+def test_the_table_in_the_readme_is_made_of_the_comments(update_goldens: bool) -> None:
+    readme = CHART / "README.md"
+    before, start, rest = readme.read_text(encoding="utf-8").partition("<!-- values -->\n")
+    _, end, after = rest.partition("<!-- /values -->")
+    made = f"{before}{start}{table()}\n{end}{after}"
+    if update_goldens:
+        readme.write_text(made, encoding="utf-8")
+    assert made == readme.read_text(encoding="utf-8"), "stale; run `make goldens`"
