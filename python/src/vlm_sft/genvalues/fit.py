@@ -1,11 +1,13 @@
 """What would make a run fit: changes of its values, cheapest first. Cheap: costs neither hours nor quality."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vlm_sft.genvalues.lora import Lora
 from vlm_sft.genvalues.memory import Estimate, estimate
 from vlm_sft.genvalues.run_shape import RunShape
+
+Change = Callable[[RunShape], Iterator[tuple[str, RunShape]]]
 
 _SHORTEST_TOKENS = 1024  # rows cut below it are hardly worth training on
 
@@ -20,36 +22,42 @@ class Suggestion:
 
 
 def suggestions(run: RunShape, memory_gib: float) -> list[Suggestion]:
-    """Return each single change that makes the run fit; where none does, the shortest row of changes that does.
+    """Return each single change that makes the run fit; where none does, the cheapest few that do together.
 
     A run fits when the upper end of its band does. Empty when nothing here helps.
     """
-    single = [Suggestion((text,), changed, estimate(changed)) for text, changed in _changes(run)]
+    single = [Suggestion((text,), changed, estimate(changed)) for text, changed in _changes(run, CHANGES)]
     enough = [suggestion for suggestion in single if suggestion.estimate.high_gib <= memory_gib]
-    return enough or _together(run, memory_gib)
+    if enough:
+        return enough
+    used = list(CHANGES)
+    best = _together(run, memory_gib, used)
+    if best is None:
+        return []
+    for change in reversed(CHANGES):  # leave out what it fits without, the dearest first
+        fewer = [one for one in used if one is not change]
+        found = _together(run, memory_gib, fewer)
+        if found is not None:
+            best, used = found, fewer
+    return [best]
 
 
-def _together(run: RunShape, memory_gib: float) -> list[Suggestion]:
-    """Apply the changes one after the other, cheapest first, until it fits; leave out what does not help."""
+def _together(run: RunShape, memory_gib: float, allowed: Sequence[Change]) -> Suggestion | None:
+    """Apply the allowed changes one after the other, cheapest first, each that helps, until it fits."""
     texts: list[str] = []
-    best, seen = estimate(run).high_gib, set[str]()
-    while True:
-        step = next(
-            (
-                (text, changed, now)
-                for text, changed in _changes(run)
-                if text not in seen and (now := estimate(changed)).high_gib < best
-            ),
-            None,
+    best = estimate(run).high_gib
+    while best > memory_gib:
+        helping = (
+            (text, changed, high)
+            for text, changed in _changes(run, allowed)
+            if text not in texts and (high := estimate(changed).high_gib) < best
         )
+        step = next(helping, None)
         if step is None:
-            return []
-        text, run, now = step
+            return None
+        text, run, best = step
         texts.append(text)
-        seen.add(text)
-        best = now.high_gib
-        if best <= memory_gib:
-            return [Suggestion(tuple(_merged(texts)), run, now)]
+    return Suggestion(tuple(_merged(texts)), run, estimate(run))
 
 
 def _merged(texts: list[str]) -> Iterator[str]:
@@ -58,8 +66,8 @@ def _merged(texts: list[str]) -> Iterator[str]:
     yield from last.values()
 
 
-def _changes(run: RunShape) -> Iterator[tuple[str, RunShape]]:
-    for change in (_liger, _checkpointing, _smaller_batch, _sharding, _optimizer, _quantised, _shorter, _lora, _gpus):
+def _changes(run: RunShape, allowed: Sequence[Change]) -> Iterator[tuple[str, RunShape]]:
+    for change in allowed:
         yield from change(run)
 
 
@@ -119,3 +127,16 @@ def _gpus(run: RunShape) -> Iterator[tuple[str, RunShape]]:
         if gpus > run.gpus_per_node and not run.quant_bits:
             text = f"train.gpusPerNode: {gpus} with train.sharding: zero3"
             yield text, replace(run, gpus_per_node=gpus, sharding="zero3")
+
+
+CHANGES: tuple[Change, ...] = (
+    _liger,
+    _checkpointing,
+    _smaller_batch,
+    _sharding,
+    _optimizer,
+    _quantised,
+    _gpus,
+    _shorter,
+    _lora,
+)

@@ -2,7 +2,7 @@
 
 Derivation. A matrix of n elements costs 2n per token forward; backward costs 2n for the gradient of its input and 2n
 for the gradient of the matrix, if that is trained (Kaplan et al., arXiv 2001.08361: 6N in all; 4N with frozen weights
-and LoRA). Recomputing the forward pass adds 2n. Causal attention over rows of s tokens costs 2 * 2 * q * s / 2 per
+and LoRA). Recomputing the forward pass adds 2n, but for each layer's last matrix. Causal attention over rows of s tokens costs 2 * 2 * q * s / 2 per
 token and layer forward, and twice that backward, and is recomputed too. A frozen tower runs forward only.
 Experts: the active ones count. Norms, rotations and softmax are left out: below 1 %.
 """
@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 from vlm_sft.genvalues.linear import Linear, decoder_linears, linears
 from vlm_sft.genvalues.run_shape import RunShape
+
+
+# Each layer's last matrix: torch's checkpoint stops recomputing when everything that was saved is there again.
+_LAST = ("mlp.down_proj", "mlp.c_proj")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ def row_flops(run: RunShape) -> RowFlops:
     tower_forward = _tower(run)
     trains_tower = run.shape.vision is not None and run.trains("vit")
     tower_passes = (3 if run.lora is None else 2) if trains_tower else 1
-    recomputed = (decoder + attention) * run.gradient_checkpointing
+    last = sum(linear.size for linear in decoder_linears(text) if linear.name in _LAST)
+    recomputed = (decoder - 2.0 * last * tokens + attention) * run.gradient_checkpointing
     recomputed += tower_forward * (trains_tower and run.vit_gradient_checkpointing)
     return RowFlops(decoder * passes, attention * 3, head * passes, tower_forward * tower_passes, recomputed)
 
