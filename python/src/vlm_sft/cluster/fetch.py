@@ -28,6 +28,7 @@ def fetch_model(name: str, revision: str | None) -> Path:
         ConfigError: no such model or revision, or no access: another try would end alike.
         UserError: the hub cannot be reached, or the disk is too small.
     """
+    from httpx import HTTPError  # what huggingface_hub speaks HTTP with
     from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -52,7 +53,7 @@ def fetch_model(name: str, revision: str | None) -> Path:
         raise ConfigError(f"{name}: no such model, or a private one without access; correct model.id") from None
     except HfHubHTTPError as error:
         raise UserError(f"{name}: the hub answers {' '.join(str(error).split())[:200]}; try again later") from None
-    except OSError as error:
+    except (OSError, HTTPError) as error:
         raise UserError(f"{name}: {' '.join(str(error).split())[:200]}; is the hub reachable from this pod?") from None
 
 
