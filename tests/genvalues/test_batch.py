@@ -39,9 +39,7 @@ def test_steps_are_those_of_ms_swift_and_transformers(monkeypatch: pytest.Monkey
         if len(sampler) == 0:
             continue
         args = SimpleNamespace(max_steps=max_steps, num_train_epochs=epochs, gradient_accumulation_steps=accumulation)
-        trainer = SimpleNamespace(
-            get_total_train_batch_size=lambda _: 1, get_sp_size=lambda: 1, num_examples=lambda _: samples
-        )
+        trainer = SimpleNamespace(get_total_train_batch_size=lambda _: 1, get_sp_size=lambda: 1, num_examples=len)
         theirs = Trainer.set_initial_training_values(trainer, args, sampler)
         ours = steps(samples, Batch(per_gpu, accumulation, ranks), epochs, max_steps, drops)
         assert (ours.per_epoch, ours.total) == (theirs[1], theirs[6])

@@ -37,7 +37,7 @@ def suggestions(run: RunShape, memory_gib: float) -> list[Suggestion]:
     for change in reversed(CHANGES):  # leave out what it fits without, the dearest first
         fewer = [one for one in used if one is not change]
         found = _together(run, memory_gib, fewer)
-        if found is not None:
+        if found is not None and set(found.changes) < set(best.changes):  # fewer, and none of them went further
             best, used = found, fewer
     return [best]
 
@@ -125,8 +125,8 @@ def _lora(run: RunShape) -> Iterator[tuple[str, RunShape]]:
 def _gpus(run: RunShape) -> Iterator[tuple[str, RunShape]]:
     for gpus in (2, 4, 8):
         if gpus > run.gpus_per_node and not run.quant_bits:
-            text = f"train.gpusPerNode: {gpus} with train.sharding: zero3"
-            yield text, replace(run, gpus_per_node=gpus, sharding="zero3")
+            sharding = "" if run.sharding == "zero3" else " with train.sharding: zero3"
+            yield f"train.gpusPerNode: {gpus}{sharding}", replace(run, gpus_per_node=gpus, sharding="zero3")
 
 
 CHANGES: tuple[Change, ...] = (

@@ -2,16 +2,15 @@
 
 Derivation. A matrix of n elements costs 2n per token forward; backward costs 2n for the gradient of its input and 2n
 for the gradient of the matrix, if that is trained (Kaplan et al., arXiv 2001.08361: 6N in all; 4N with frozen weights
-and LoRA). Recomputing the forward pass adds 2n, but for each layer's last matrix. Causal attention over rows of s tokens costs 2 * 2 * q * s / 2 per
-token and layer forward, and twice that backward, and is recomputed too. A frozen tower runs forward only.
-Experts: the active ones count. Norms, rotations and softmax are left out: below 1 %.
+and LoRA). Recomputing the forward pass adds 2n, but for each layer's last matrix. Causal attention over rows of s
+tokens costs 2 * 2 * q * s / 2 per token and layer forward, twice that backward, and is recomputed too. A frozen tower
+runs forward only. Experts: the active ones count. Norms, rotations and softmax are left out: below 1 %.
 """
 
 from dataclasses import dataclass
 
 from vlm_sft.genvalues.linear import Linear, decoder_linears, linears
 from vlm_sft.genvalues.run_shape import RunShape
-
 
 # Each layer's last matrix: torch's checkpoint stops recomputing when everything that was saved is there again.
 _LAST = ("mlp.down_proj", "mlp.c_proj")

@@ -91,7 +91,7 @@ def hours_text(run: RunShape, found: Hours, gpu: Gpu) -> str:
     slow, fast = found.wall_hours_at(low), found.wall_hours_at(high)
     return "\n".join(
         (
-            f"{found.steps} optimizer steps, {found.rows} rows of {run.seq_len_tokens}, {found.tokens:.3g} tokens in all",
+            f"{found.steps} optimizer steps, {found.rows} rows of {run.seq_len_tokens}, {found.tokens:.3g} tokens",
             f"{found.model_flops:.3g} FLOPs without recomputation",
             f"{found.wall_hours:.1f} h on {found.gpus} x {gpu.name} at {found.mfu:.0%} of {gpu.bf16_tflops:g} TFLOP/s, "
             f"{found.gpu_hours:.1f} GPU hours",
