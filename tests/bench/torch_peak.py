@@ -130,6 +130,33 @@ def measure(case: Case) -> Peak:
     return Peak(weights, before, saved, forward_peak, backward_peak, step_peak)
 
 
+def profiled_peak(case: Case) -> int:
+    """Return the peak of a real step by torch's own profiler, in bytes: what `measure` must agree with."""
+    model, inputs = _model(case), _inputs(case)
+    originals = _materialise(model)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5, fused=True)
+
+    def step() -> None:
+        loss = _forward(model, inputs, case)
+        loss.backward()
+        del loss
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()
+    kept = [*model.parameters(), *model.buffers(), *(x for state in optimizer.state.values() for x in state.values())]
+    held = {x.untyped_storage()._cdata: x.untyped_storage().nbytes() for x in kept}
+    with torch.profiler.profile(profile_memory=True) as profile:
+        step()
+    del originals
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    live = peak = 0
+    for event in sorted(events, key=lambda event: int(event.start_ns())):
+        live += event.nbytes()
+        peak = max(peak, live)
+    return sum(held.values()) + peak
+
+
 def _flash(
     module: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, **kwargs: Any
 ) -> tuple[Any, None]:

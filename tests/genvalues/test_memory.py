@@ -49,6 +49,16 @@ def test_torch_still_counts_the_stored_peak(bench: Any, name: str) -> None:
     assert bench.measure_case(bench.cases()[name]) == pytest.approx(PEAKS[name], rel=0.01)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("settings", [{}, {"gradient_checkpointing": False}], ids=["checkpointing", "none"])
+def test_the_count_without_values_is_what_the_profiler_sees_in_a_real_step(bench: Any, settings: Any) -> None:
+    from torch_peak import Case, measure, profiled_peak
+
+    small = {"n_layer": 2, "n_embd": 256, "n_head": 4, "vocab_size": 4000}
+    case = Case({**bench.config_of("distilbert/distilgpt2"), **small}, 512, **settings)
+    assert measure(case).highest == pytest.approx(profiled_peak(case), rel=0.005)
+
+
 def test_no_estimate_is_10_percent_above_or_5_below_what_torch_counts(bench: Any) -> None:
     errors = bench.torch_errors(PEAKS)
     assert len(errors) == len(PEAKS) == 33
