@@ -30,7 +30,7 @@ PLAIN_FIXED_GIB = 0.8
 UNMEASURED = [
     "## Derived, not measured",
     "Liger's chunked loss and norms, QLoRA's 4 bits, the 1-byte dropout masks and float32 LayerNorms of CUDA, Ulysses,",
-    "expert and pipeline parallelism: no GPU was at hand. ZeRO, FSDP2 and Megatron are checked by published peaks alone.",
+    "expert and pipeline parallelism: no GPU was at hand. ZeRO, FSDP2 and Megatron have published peaks alone.",
     "FLOPs equal torch's FLOP counter on a small model within 0.1 %; hours rest on the utilisation that is shown.",
 ]
 
