@@ -77,14 +77,14 @@ class LocalJobs:
     def _run(self, job: Manifest, pod: Manifest, container: Manifest, api_env: dict[str, str]) -> Step:
         folders = self._mount(pod, container)
         name = job["metadata"]["name"]
-        command = [_rewrite(word, folders) for word in [*container["command"], *container.get("args", [])]]
+        command = [rewrite(word, folders) for word in [*container["command"], *container.get("args", [])]]
         command = [word.replace("$$", "$") for word in command]  # as Kubernetes does
         print(f"\n== {name} / {container['name']}: {' '.join(command)[:200]}", file=sys.stderr, flush=True)
         env = {key: os.environ[key] for key in ("PATH", "LANG", "SSL_CERT_FILE") if key in os.environ}
         env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
         for variable in container.get("env", []):
             if "value" in variable:
-                env[variable["name"]] = _rewrite(variable["value"], folders)
+                env[variable["name"]] = rewrite(variable["value"], folders)
         if any("serviceAccountToken" in str(volume) for volume in pod.get("volumes", [])):
             env |= api_env
         started_s = time.monotonic()
@@ -104,7 +104,7 @@ class LocalJobs:
         for mount in container.get("volumeMounts", []):
             config_map = volumes[mount["name"]].get("configMap")
             for file, text in self.config_maps[config_map["name"]].items() if config_map else ():
-                (folders[mount["mountPath"]] / file).write_text(_rewrite(text, folders), encoding="utf-8")
+                (folders[mount["mountPath"]] / file).write_text(rewrite(text, folders), encoding="utf-8")
         return folders
 
     @contextmanager
@@ -148,11 +148,12 @@ class LocalJobs:
             server.server_close()
 
 
-def _rewrite(text: str, folders: dict[str, Path]) -> str:
-    """Replace each mount path in a text by its folder, where it stands as a path of its own."""
-    for path, folder in folders.items():
-        text = re.sub(rf"(?<![\w.\-/]){re.escape(path)}(?![\w.\-])", lambda _, to=folder: str(to), text)
-    return text
+def rewrite(text: str, folders: dict[str, Path]) -> str:
+    """Replace each mount path in a text by its folder, where it stands as a path of its own; all of them at once."""
+    if not folders:
+        return text
+    paths = "|".join(re.escape(path) for path in folders)  # longest first
+    return re.sub(rf"(?<![\w.\-/])({paths})(?![\w.\-])", lambda match: str(folders[match[1]]), text)
 
 
 def loopback_certificate(folder: Path) -> ssl.SSLContext:
