@@ -4,7 +4,7 @@ from pathlib import Path
 
 from local_jobs import rewrite
 
-FOLDERS = {"/var/run/secrets": Path("/tmp/s/var"), "/cache": Path("/tmp/s/cache"), "/tmp": Path("/tmp/s/tmp")}  # noqa: S108
+FOLDERS = {"/var/run/secrets": Path("/tmp/s/var"), "/cache": Path("/tmp/s/cache"), "/tmp": Path("/tmp/s/tmp")}
 
 
 def test_a_path_is_replaced_once_even_where_the_folder_lies_below_another_mount() -> None:
