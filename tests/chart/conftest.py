@@ -45,7 +45,7 @@ def as_yaml(values: Values) -> str:
 
 
 @pytest.fixture(scope="session")
-def helm() -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_helm() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return a function (*arguments, major=4) that runs a Helm."""
 
     def run(
@@ -59,7 +59,7 @@ def helm() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def template(
-    helm: Callable[..., subprocess.CompletedProcess[str]], tmp_path_factory: pytest.TempPathFactory
+    run_helm: Callable[..., subprocess.CompletedProcess[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return a function (*values, release="x", chart=CHART) that renders; each of `values` is a path or a mapping."""
     folder = tmp_path_factory.mktemp("values")
@@ -74,7 +74,7 @@ def template(
             options += ["-f", file]
         key = "\0".join([release, str(chart), *(Path(file).read_text(encoding="utf-8") for file in options[1::2])])
         if key not in before or chart != CHART:
-            before[key] = helm("template", release, chart, *options, "--kube-version", "1.31")
+            before[key] = run_helm("template", release, chart, *options, "--kube-version", "1.31")
         return before[key]
 
     return run

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from chart_keys import DEFAULTS, value_at
 
 Said = Callable[..., list[str]]
 
@@ -137,6 +139,43 @@ def test_a_release_name_must_fit_what_is_named_after_it(said: Said, release: str
 
 def test_all_problems_are_told_at_once(said: Said) -> None:
     assert [line.split(": ")[0] for line in said({})] == ["model.id", "train.effectiveBatchSize", "train.dataset"]
+
+
+def component(manifest: dict[str, Any]) -> str:
+    return str(manifest["metadata"]["labels"]["app.kubernetes.io/component"])
+
+
+def test_whatever_the_chart_writes_is_refused_in_the_pass_through_maps(
+    said: Said, render: Callable[..., list[dict[str, Any]]], everything: Path
+) -> None:
+    nodes, cpu = {"train": {"sharding": "fsdp2"}}, {"train": {"sharding": "ddp", "accelerator": "cpu"}}
+    written: dict[tuple[str, str], set[str]] = {("train", "args"): {"resume_from_checkpoint"}}
+    for change in ({}, nodes, cpu, {"offline": True}):
+        for manifest in render(everything, change):
+            if manifest["kind"] == "Job" and (workload := component(manifest)) != "prepare":
+                (container,) = manifest["spec"]["template"]["spec"]["containers"]
+                names = {variable["name"] for variable in container["env"]}
+                written.setdefault((workload, "env"), set()).update(names)
+            for file, text in manifest.get("data", {}).items():
+                args = yaml.safe_load(text)
+                for part, names in (("env", args.pop("ENV")), ("args", args)):
+                    written.setdefault((Path(file).stem, part), set()).update(names)
+    for workload in ("train", "evaluate"):
+        for part in ("args", "env"):
+            written[workload, part] -= {*value_at(DEFAULTS, (workload, part)), "gradient_checkpointing"}
+            written[workload, part] -= {
+                "tuner_type",
+                "learning_rate",
+                "torch_dtype",
+                "IMAGE_MAX_TOKEN_NUM",
+                "MAX_PIXELS",
+            }
+    assert {"deepspeed", "fsdp", "ddp_backend", "output_dir"} <= written["train", "args"]
+    values: dict[str, Any] = {}
+    for (workload, part), names in written.items():
+        values.setdefault(workload, {})[part] = dict.fromkeys(names, 1)
+    refused = {line.partition(": set, but the chart sets it from ")[0] for line in said(everything, values)}
+    assert refused == {f"{workload}.{part}.{name}" for (workload, part), names in written.items() for name in names}
 
 
 def test_every_fail_of_the_templates_is_in_one_file() -> None:

@@ -18,12 +18,12 @@ Helm = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.mark.parametrize("values", EXPERIMENTS, ids=lambda path: path.stem)
-def test_every_experiment_renders_as_its_golden(helm: Helm, update_goldens: bool, values: Path) -> None:
+def test_every_experiment_renders_as_its_golden(run_helm: Helm, update_goldens: bool, values: Path) -> None:
     command = ["template", values.stem, CHART, "-f", values, "--kube-version", "1.31"]
-    rendered = {major: helm(*command, major=major) for major in (3, 4)}
+    rendered = {major: run_helm(*command, major=major) for major in (3, 4)}
     assert [done.returncode for done in rendered.values()] == [0, 0], [done.stderr for done in rendered.values()]
     assert rendered[3].stdout == rendered[4].stdout
-    notes = helm("install", values.stem, CHART, "-f", values, "--dry-run=client").stdout.partition("\nNOTES:\n")[2]
+    notes = run_helm("install", values.stem, CHART, "-f", values, "--dry-run=client").stdout.partition("\nNOTES:\n")[2]
     for file, text in (
         (GOLDENS / f"{values.stem}.yaml", rendered[4].stdout),
         (GOLDENS / f"{values.stem}.notes.txt", notes),
@@ -39,8 +39,8 @@ def test_no_golden_is_left_of_an_experiment_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize("major", [3, 4])
-def test_helm_lint_has_nothing_to_say(helm: Helm, major: int) -> None:
+def test_helm_lint_has_nothing_to_say(run_helm: Helm, major: int) -> None:
     for values in EXPERIMENTS:
-        done = helm("lint", "--strict", CHART, "-f", values, major=major)
+        done = run_helm("lint", "--strict", CHART, "-f", values, major=major)
         assert done.returncode == 0, done.stdout
         assert "[WARNING]" not in done.stdout + done.stderr

@@ -121,14 +121,14 @@ FAILED: Job = {"spec": {}, "status": {"failed": 3}}
     ],
 )
 def test_an_upgrade_holds_nothing_that_runs(
-    helm: Helm, everything: Path, tmp_path: Path, major: int, live: dict[str, Job], held: dict[str, bool]
+    run_helm: Helm, everything: Path, tmp_path: Path, major: int, live: dict[str, Job], held: dict[str, bool]
 ) -> None:
     command = ["template", "x", CHART, "-f", everything]
-    jobs = suspended(helm(*command, major=major))
+    jobs = suspended(run_helm(*command, major=major))
     by_name = {name: live[component] for component, (name, _) in jobs.items() if component in live}
     kubeconfig = tmp_path / "kubeconfig"
     with cluster(by_name, kubeconfig):
-        done = helm(
+        done = run_helm(
             *command,
             "--dry-run=server",
             "--disable-openapi-validation",

@@ -129,6 +129,17 @@ def test_the_api_token_is_where_a_job_is_released_and_nowhere_else(render: Rende
     }
 
 
+def test_the_hub_token_comes_by_reference_to_those_who_use_the_hub(render: Render, everything: Path) -> None:
+    token = {}
+    for component, pod in pods(render(everything)):
+        for container in containers(pod):
+            (found,) = [v for v in container["env"] if v["name"] == "HF_TOKEN"] or [None]
+            token[component, container["name"]] = found and found["valueFrom"]
+    assert token.pop(("prepare", "release")) is None
+    reference = {"secretKeyRef": {"name": "hf-token", "key": "token", "optional": False}}
+    assert list(token.values()) == [reference] * 6
+
+
 def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
     jobs = {m["metadata"]["labels"]["app.kubernetes.io/component"]: m for m in render(everything) if m["kind"] == "Job"}
     names = {component: job["metadata"]["name"] for component, job in jobs.items()}

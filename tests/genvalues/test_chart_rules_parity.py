@@ -33,7 +33,7 @@ CHANGES: list[dict[str, Any]] = [
     {"prepare.resources.requests.cpu": 4.5}, {"train.resources.requests.memory": 80000000000}, {"train.resources.limits.memory": "8G"},
     {"jupyter.enabled": True, "jupyter.resources.limits": {"memory": "4096Mi"}}, {"train.shmSize": "65Gi"}, {"evaluate.shmSize": "1Ti"},
     {"train.args.model": "x"}, {"train.args.deepspeed": "zero2", "train.args.val_dataset": "y"}, {"train.env.NNODES": 2},
-    {"evaluate.env.HF_TOKEN": "x"}, {"evaluate.args.adapters": ["x"]}, {"train.resources.limits": None}, {"evaluate.args.model": "m"},
+    {"evaluate.env.HF_TOKEN": "x"}, {"train.env.HF_HOME": "/outputs/hf", "evaluate.env.USER": "x"}, {"evaluate.args.adapters": ["x"]}, {"train.resources.limits": None}, {"evaluate.args.model": "m"},
 ]  # fmt: skip
 
 

@@ -171,6 +171,15 @@ MASTER_PORT: train.nodes
 CUDA_VISIBLE_DEVICES: train.accelerator
 HF_HUB_OFFLINE: offline
 HF_TOKEN: huggingFace.tokenSecret
+JOB_NAME: train.nodes
+HOME: the pod's environment
+USER: the pod's environment
+HF_HOME: the pod's environment
+MODELSCOPE_CACHE: the pod's environment
+TRITON_CACHE_DIR: the pod's environment
+TORCHINDUCTOR_CACHE_DIR: the pod's environment
+MPLCONFIGDIR: the pod's environment
+PYTHONUNBUFFERED: the pod's environment
 {{- end }}
 
 {{- define "vlm-sft.check.owned" -}}

@@ -28,6 +28,12 @@ VARIABLES = {
     "CUDA_VISIBLE_DEVICES": "train.accelerator",
     "HF_HUB_OFFLINE": "offline",
     "HF_TOKEN": "huggingFace.tokenSecret",
+    "JOB_NAME": "train.nodes",
+    **dict.fromkeys(
+        ("HOME", "USER", "HF_HOME", "MODELSCOPE_CACHE", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR"),
+        "the pod's environment",
+    ),
+    "PYTHONUNBUFFERED": "the pod's environment",
 }
 EVALUATE_ARGUMENTS = {
     "model": "model.id",
