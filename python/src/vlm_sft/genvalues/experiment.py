@@ -13,6 +13,7 @@ from vlm_sft.genvalues.json_schema import violations
 from vlm_sft.genvalues.merge import merge_defaults, merge_files
 from vlm_sft.genvalues.node import Node, Origin, Path, dotted
 from vlm_sft.genvalues.problem import Problem
+from vlm_sft.genvalues.repair import explained, repaired
 from vlm_sft.genvalues.set_option import Form, SetError, apply_set
 from vlm_sft.genvalues.swift_args import check_arguments
 
@@ -63,8 +64,7 @@ def load_experiment(
     train_args = values.get(("train", "args"))
     if train_args is not None:
         errors += check_arguments(train_args, ("train", "args"))
-    if not any(error.rule == "schema" for error in errors):
-        errors += check_chart_rules(chart, values)
+    errors += check_chart_rules(chart, values)
     wrong = {error.key for error in errors}
     problems += errors
     problems += (warning for warning in warnings if warning.key not in wrong)
@@ -105,12 +105,14 @@ def check_schema(chart: Chart, values: Node) -> Iterator[Problem]:
 
 def check_chart_rules(chart: Chart, values: Node) -> Iterator[Problem]:
     """Yield what the chart's own `fail`s would say, and warnings; only for a chart that has the keys they are about."""
-    plain = values.plain()
+    wrong = list(violations(chart.schema, values.plain()))
+    plain = repaired(values, chart.defaults, wrong, chart.schema)
     if not isinstance(plain, dict) or not chart.has_rules:
         return
     for path, message in chart_findings(plain):
-        yield _problem(chart, values, path, message, "chart")
-    for path, message in advice(plain):
+        if not explained(path, wrong):
+            yield _problem(chart, values, path, message, "chart")
+    for path, message in () if wrong else advice(plain):
         yield replace(_problem(chart, values, path, message, "advice"), severity="warning")
 
 
