@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path as FilePath
 
 from vlm_sft.genvalues.advice import advice
@@ -10,6 +11,7 @@ from vlm_sft.genvalues.chart_rules import chart_findings
 from vlm_sft.genvalues.explain import explain
 from vlm_sft.genvalues.helm_yaml import ValuesFile, read_values_file
 from vlm_sft.genvalues.json_schema import violations
+from vlm_sft.genvalues.memory_advice import memory_advice
 from vlm_sft.genvalues.merge import merge_defaults, merge_files
 from vlm_sft.genvalues.node import Node, Origin, Path, dotted
 from vlm_sft.genvalues.problem import Problem
@@ -112,7 +114,7 @@ def check_chart_rules(chart: Chart, values: Node) -> Iterator[Problem]:
     for path, message in chart_findings(plain):
         if not explained(path, wrong):
             yield _problem(chart, values, path, message, "chart")
-    for path, message in () if wrong else advice(plain):
+    for path, message in () if wrong else chain(advice(plain), memory_advice(plain)):
         yield replace(_problem(chart, values, path, message, "advice"), severity="warning")
 
 
