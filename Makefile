@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 VALUES := $(filter-out values/clusters/%,$(wildcard values/*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke test lint goldens lock bench clean
+.PHONY: help setup smoke test lint goldens swift-args lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,11 @@ lint: setup ## ruff, mypy --strict, yamllint, helm lint --strict
 	  for helm in $(TOOLS)/helm3/helm $(TOOLS)/helm4/helm; do \
 	    $$helm lint --strict --quiet charts/vlm-sft -f $$file || exit 1; done; done
 
-goldens: setup ## render every values file anew into tests/data/goldens
-	@cd python && ../$(BIN)/python -m pytest -q ../tests/chart --update-goldens
+goldens: setup ## render the goldens and the table of the chart README anew
+	@cd python && ../$(BIN)/python -m pytest -c pyproject.toml -q ../tests/chart --update-goldens
+
+swift-args: setup ## read ms-swift's arguments anew from the installed release
+	@$(BIN)/python -m vlm_sft.genvalues.swift_args_table
 
 bench: setup ## measure speed and memory against their floors
 	@for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -40,6 +40,14 @@ def test_every_command_that_needs_no_cluster_runs(line: str) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"), re.findall(r"^\$ (genvalues .*)\n((?:(?![$`]).*\n)+)", README, re.MULTILINE)
+)
+def test_what_genvalues_is_shown_to_say_it_says(command: str, shown: str) -> None:
+    words = [str(BIN / "genvalues"), *command.split()[1:]]
+    assert subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=True).stdout == shown
+
+
 def test_the_example_of_an_experiment_is_valid(tmp_path: Path) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     path = tmp_path / "mine.yaml"
