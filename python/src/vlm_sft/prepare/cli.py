@@ -7,25 +7,12 @@ import click
 from vlm_sft.errors import UserError
 from vlm_sft.prepare import fire, table
 from vlm_sft.prepare.finished import differences, read_finished
+from vlm_sft.prepare.options import split_names, words
 from vlm_sft.prepare.runner import prepare as run_preparation
 from vlm_sft.prepare.settings import Settings, identities, sha256_of
 from vlm_sft.prepare.source import SPLIT_FILES, locate
 from vlm_sft.prepare.swift_check import CONTROL_TOKEN, IMAGE_TAG
 from vlm_sft.prepare.swift_row import FeedbackText, Form, Layout, Loss
-
-
-def _words(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Read an option that is repeated, or holds several words between commas, or both."""
-    words = (word.strip() for value in values for word in value.split(","))
-    return tuple(dict.fromkeys(word for word in words if word))
-
-
-def _splits(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
-    words = _words(context, parameter, values)
-    for word in words:
-        if word not in SPLIT_FILES:
-            raise click.BadParameter(f"{word!r} is not one of {', '.join(SPLIT_FILES)}.")
-    return words or None
 
 
 def _plain_text(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -52,7 +39,7 @@ def prepare() -> None:
     "--splits",
     multiple=True,
     metavar="NAME,...",
-    callback=_splits,
+    callback=split_names,
     help=f"Of {', '.join(SPLIT_FILES)}; 1m is FIRE-1M.json.  [default: train,test; for a file, by its name]",
 )
 @click.option(
@@ -86,7 +73,7 @@ def prepare() -> None:
     "--sources",
     multiple=True,
     metavar="NAME,...",
-    callback=_words,
+    callback=words,
     help="Keep only these image sources (first folder of the image path: coco, vg, ...); the rest count as "
     "source_not_selected and are no part of the drop share.",
 )
