@@ -9,6 +9,7 @@ from vlm_sft import __version__
 # Name -> module that holds a click command of that name; imported only when it is run, so that `--help` stays quick.
 COMMANDS = {
     "prepare": ("vlm_sft.prepare.cli", "dataset rows -> ms-swift JSONL"),
+    "images": ("vlm_sft.images.cli", "the images that a data set names, read out of public archives"),
     "fetch": ("vlm_sft.cluster.fetch", "download a model into the cache, before a GPU is asked for"),
     "release": ("vlm_sft.cluster.release", "let a held Job start"),
     "train": ("vlm_sft.train.cli", "preflight, then ms-swift, resumed where it was interrupted"),

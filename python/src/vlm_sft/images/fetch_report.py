@@ -1,0 +1,60 @@
+"""What became of the images wanted: a table by source, and what to do about those that are missing. Text only."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlm_sft.images.wanted import Wanted
+
+REASONS_SHOWN = 3  # per source; an archive that broke down can have many
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Which of the wanted images are missing, and which were there before."""
+
+    wanted: Wanted
+    on_disk: frozenset[str]
+    missing: Mapping[str, str]  # path -> why
+
+
+def table(outcome: Outcome) -> str:
+    """Images by source: how many were wanted, there before, fetched, missing; and why they are missing."""
+    sources = outcome.wanted.sources
+    wanted, before = Counter(sources.values()), Counter(sources[path] for path in outcome.on_disk)
+    missing = Counter(sources[path] for path in outcome.missing)
+    reasons: dict[str, Counter[str]] = {source: Counter() for source in wanted}
+    for path, why in outcome.missing.items():
+        reasons[sources[path]][why] += 1
+    width = max(map(len, ["source", *wanted]))
+    lines = [f"{'source':{width}} {'wanted':>9} {'there':>9} {'fetched':>9} {'missing':>9}"]
+    for source in sorted(wanted):
+        lines.append(_line(source, width, wanted[source], before[source], missing[source]))
+        for why, count in reasons[source].most_common(REASONS_SHOWN):
+            lines.append(f"{'':{width}} {count:>9,} {why}")
+    lines.append(_line("total", width, wanted.total(), before.total(), missing.total()))
+    return "\n".join(lines)
+
+
+def _line(name: str, width: int, wanted: int, before: int, missing: int) -> str:
+    return f"{name:{width}} {wanted:>9,} {before:>9,} {wanted - before - missing:>9,} {missing:>9,}"
+
+
+def too_much_missing(outcome: Outcome, most: float, root: Path) -> str:
+    """Say which splits lack more than the share `most` of their rows, and what to do; empty when none does."""
+    sources, missing = outcome.wanted.sources, outcome.missing
+    bad = Counter(sources[path] for path in missing)
+    whole = sorted(set(sources.values()) - {source for source, n in bad.items() if n > most * _images(outcome, source)})
+    named = ", ".join(f"{source} {count:,}" for source, count in bad.most_common())
+    return "\n".join(
+        f"{split}: {share:.1%} of the rows are without their image, more than --max-missing-share {most:.1%} "
+        f"(images missing: {named}); run it again if a server failed, put the files of these sources under {root} "
+        f"yourself, or leave them out: --sources {','.join(whole) or '...'}"
+        for split in outcome.wanted.rows
+        if (share := outcome.wanted.missing_share(split, missing)) > most
+    )
+
+
+def _images(outcome: Outcome, source: str) -> int:
+    return sum(one == source for one in outcome.wanted.sources.values())

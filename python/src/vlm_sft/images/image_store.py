@@ -1,0 +1,42 @@
+"""Image bytes -> a file under the image root, at the path that the data set gives; whole or not at all."""
+
+import os
+from pathlib import Path
+
+from vlm_sft.atomic_file import atomic_write
+from vlm_sft.images.decode import decode_problem
+from vlm_sft.images.resolve import is_unsafe
+
+
+class NotStored(Exception):  # noqa: N818  named for what happened
+    """The image does not decode, or its path leads out of the root."""
+
+
+class ImageStore:
+    """The folder that receives the images."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self.root = root
+        self._real_root = os.path.realpath(root).rstrip(os.sep) + os.sep
+
+    def put(self, path: str, image: bytes) -> None:
+        """Write one image under its path.
+
+        Raises:
+            NotStored: see the class.
+            OSError: the disk is full, or the folder not writable.
+        """
+        target = self.root / path
+        if is_unsafe(path) or not self._is_inside(target):
+            raise NotStored("its path leads out of the image root")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(target) as file:
+            file.write(image)
+            file.flush()
+            if problem := decode_problem(file.name):
+                raise NotStored(problem)
+
+    def _is_inside(self, target: Path) -> bool:
+        """A folder on the way may be a link; what it leads to counts, and the last component is replaced."""
+        return (os.path.realpath(target.parent) + os.sep).startswith(self._real_root)

@@ -1,0 +1,170 @@
+"""The directory of a remote zip archive: which members hold the images wanted, and at which bytes. ZIP64 included."""
+
+import io
+import struct
+import zipfile
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+TAIL_BYTES = 1 << 20  # the end of the file, read at once: its directory, or a good part of it
+PIECE_BYTES = 8 << 20  # of a longer directory, per request
+LOCAL_HEADER_BYTES = 30
+MOST_EXTRA_BYTES = 4096  # local header's extra field and data descriptor; usually below 50
+LARGEST_IMAGE_BYTES = 64 << 20  # FIRE's largest are far below; a forged size must not fill the memory
+ENCRYPTED = 0x1
+
+
+class Remote(Protocol):
+    """A file that is read by ranges."""
+
+    def size(self, url: str) -> int:
+        """Return its length in bytes."""
+
+    def read(self, url: str, start: int, end: int) -> bytes:
+        """Return the bytes from `start` up to and without `end`."""
+
+
+class NotAZip(Exception):  # noqa: N818  named for what was found
+    """The file is no zip archive, or its directory is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One image in an archive. `start` is its local header; its data lies before `end`."""
+
+    path: str  # of the image, as the data set writes it
+    name: str  # in the archive
+    method: int  # of compression: 0 stored, 8 deflated
+    crc: int
+    compressed_bytes: int
+    image_bytes: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a directory says of the images wanted."""
+
+    members: tuple[Member, ...]
+    unusable: Mapping[str, str]  # path -> why it is not taken
+
+
+def find_members(remote: Remote, url: str, wanted: Mapping[str, Sequence[str]]) -> Found:
+    """Find the member of each path in `wanted`, which says what its name may end in, the likeliest first.
+
+    Raises:
+        NotAZip: see the class.
+        Exception: whatever `remote` raises.
+    """
+    file = _RangeFile(remote, url)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries, directory_start = archive.infolist(), archive.start_dir
+    except (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OSError) as error:
+        raise NotAZip(f"no zip archive, or its directory is damaged: {error}") from None
+    starts = sorted(entry.header_offset for entry in entries)
+    starts.append(directory_start)
+    members, unusable = [], {}
+    for path, (ending, fitting) in _fitting(entries, wanted).items():
+        entry = fitting[0]
+        if problem := _problem(ending, fitting):
+            unusable[path] = problem
+        elif not 0 <= entry.header_offset < directory_start:
+            unusable[path] = "outside the archive"
+        else:
+            end = min(starts[bisect_right(starts, entry.header_offset)], entry.header_offset + _most_bytes(entry))
+            members.append(_member(path, entry, end))
+    return Found(tuple(members), unusable)
+
+
+def _problem(ending: str, fitting: Sequence[zipfile.ZipInfo]) -> str:
+    """Why none of the entries that fit is taken, or an empty text."""
+    if len({(entry.CRC, entry.file_size) for entry in fitting}) > 1:
+        return f"{len(fitting)} different members end in {ending}"
+    entry = fitting[0]
+    if entry.flag_bits & ENCRYPTED:
+        return "encrypted"
+    if max(entry.file_size, entry.compress_size) > LARGEST_IMAGE_BYTES:
+        return "larger than an image"
+    return ""
+
+
+def _fitting(
+    entries: Iterable[zipfile.ZipInfo], wanted: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, list[zipfile.ZipInfo]]]:
+    """Of each path that is found: the first ending that fits, and the entries whose names end so."""
+    endings = defaultdict(list)  # last component -> (whole ending, how likely, path)
+    for path, ends in wanted.items():
+        for rank, ending in enumerate(ends):
+            endings[ending.rpartition("/")[2]].append((f"/{ending}", rank, path))
+    best: dict[str, tuple[int, list[zipfile.ZipInfo]]] = {}
+    for entry in entries:
+        name = "/" + entry.filename.replace("\\", "/").removeprefix("./").lstrip("/")
+        for ending, rank, path in endings.get(name.rpartition("/")[2], ()):
+            if not name.endswith(ending):
+                continue
+            known = best.get(path)
+            if known is None or rank < known[0]:
+                best[path] = (rank, [entry])
+            elif rank == known[0]:
+                known[1].append(entry)
+    return {path: (wanted[path][rank], fitting) for path, (rank, fitting) in best.items()}
+
+
+def _most_bytes(entry: zipfile.ZipInfo) -> int:
+    return LOCAL_HEADER_BYTES + len(entry.filename.encode()) + MOST_EXTRA_BYTES + entry.compress_size
+
+
+def _member(path: str, entry: zipfile.ZipInfo, end: int) -> Member:
+    return Member(
+        path=path,
+        name=entry.filename,
+        method=entry.compress_type,
+        crc=entry.CRC,
+        compressed_bytes=entry.compress_size,
+        image_bytes=entry.file_size,
+        start=entry.header_offset,
+        end=end,
+    )
+
+
+class _RangeFile(io.RawIOBase):
+    """What zipfile needs of a file. The tail is read once; a long directory comes in pieces."""
+
+    def __init__(self, remote: Remote, url: str) -> None:
+        self._remote, self._url, self._at = remote, url, 0
+        self.length = remote.size(url)
+        self._tail_start = max(0, self.length - TAIL_BYTES)
+        self._tail = remote.read(url, self._tail_start, self.length) if self.length else b""
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        at = offset + (0, self._at, self.length)[whence]
+        if at < 0:
+            raise OSError(f"seek to {at}")  # as a file does, and as zipfile expects
+        self._at = at
+        return at
+
+    def read(self, size: int | None = -1) -> bytes:
+        end = self.length if size is None or size < 0 else min(self.length, self._at + size)
+        pieces = []
+        while self._at < end:
+            if self._at >= self._tail_start:
+                piece = self._tail[self._at - self._tail_start : end - self._tail_start]
+            else:
+                piece = self._remote.read(self._url, self._at, min(end, self._tail_start, self._at + PIECE_BYTES))
+            pieces.append(piece)
+            self._at += len(piece)
+        return b"".join(pieces)

@@ -1,0 +1,110 @@
+"""A loopback HTTP server of files that are read by ranges, and that can be told to misbehave."""
+
+import http.server
+import re
+import sys
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+
+
+@dataclass
+class Trouble:
+    """How one file's next answers go wrong; each number counts down."""
+
+    statuses: list[int] = field(default_factory=list)  # answered in place of the file, in order
+    headers: dict[str, str] = field(default_factory=dict)  # sent with them
+    cuts: int = 0  # answers that break off halfway
+    no_ranges: bool = False  # the whole file is sent, whatever was asked
+    redirect: str = ""  # where the file is
+    corrupt_at: int = -1  # this byte of the file is sent wrong
+
+
+class RangeServer:
+    """Serves `files` (path -> bytes) and remembers what it was asked; `latency_s` passes before each answer."""
+
+    def __init__(self, latency_s: float = 0.0) -> None:
+        self.files: dict[str, bytes] = {}
+        self.trouble: dict[str, Trouble] = defaultdict(Trouble)
+        self.asked: list[tuple[str, str, str | None]] = []  # path, range, Authorization
+        self.latency_s = latency_s
+        self._server = Loopback(("127.0.0.1", 0), Handler)
+        self._server.owner = self
+        self.root = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def count(self, path: str) -> int:
+        """Return how often a file was asked for."""
+        return sum(asked == path for asked, _, _ in self.asked)
+
+
+class Loopback(http.server.ThreadingHTTPServer):
+    """The socket; a client that was killed in the middle is no error."""
+
+    daemon_threads = True
+    owner: RangeServer
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body leave in one packet
+    disable_nagle_algorithm = True
+    server: Loopback
+
+    def do_GET(self) -> None:
+        owner = self.server.owner
+        owner.asked.append((self.path, self.headers.get("Range", ""), self.headers.get("Authorization")))
+        time.sleep(owner.latency_s)
+        trouble = owner.trouble[self.path]
+        if trouble.redirect:
+            self.answer(302, b"", {"Location": trouble.redirect})
+        elif trouble.statuses:
+            self.answer(trouble.statuses.pop(0), b"no", trouble.headers)
+        elif self.path not in owner.files:
+            self.answer(404, b"nothing here", {})
+        else:
+            self.send_file(owner.files[self.path], trouble)
+
+    def send_file(self, content: bytes, trouble: Trouble) -> None:
+        match = RANGE.fullmatch(self.headers.get("Range", ""))
+        if trouble.no_ranges or not match:
+            self.answer(200, content, {})
+            return
+        start, end = int(match[1]), min(int(match[2]) + 1, len(content))
+        body = content[start:end]
+        if start <= trouble.corrupt_at < end:
+            at = trouble.corrupt_at - start
+            body = body[:at] + bytes([body[at] ^ 0xFF]) + body[at + 1 :]
+        cut = len(body) > 1 and trouble.cuts > 0
+        trouble.cuts -= cut
+        where = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
+        self.answer(206, body, where, sent=len(body) // 2 if cut else len(body))
+
+    def answer(self, status: int, body: bytes, headers: dict[str, str], sent: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers | {"Content-Length": str(len(body))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body[:sent])
+        self.close_connection = sent is not None and sent < len(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
