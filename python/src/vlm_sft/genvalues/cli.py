@@ -11,6 +11,7 @@ from vlm_sft import __version__
 COMMANDS = {
     "validate": ("vlm_sft.genvalues.validate_cli", "find every mistake in values files"),
     "show": ("vlm_sft.genvalues.show_cli", "show the merged values and where each one comes from"),
+    "diff": ("vlm_sft.genvalues.diff_cli", "compare two values files in terms of the run"),
     "batch": ("vlm_sft.genvalues.sizing_cli", "effective batch size, optimizer steps, settings that reach a target"),
     "memory": ("vlm_sft.genvalues.sizing_cli", "predicted peak of each GPU, and what would make it fit"),
     "hours": ("vlm_sft.genvalues.sizing_cli", "steps, tokens, FLOPs and GPU hours"),
