@@ -92,6 +92,7 @@ def test_gpus_go_to_those_who_ask(render: Render, everything: Path) -> None:
     }
     assert asked == {
         ("prepare", "command-0"): 0,
+        ("prepare", "images"): 0,
         ("prepare", "data"): 0,
         ("prepare", "model"): 0,
         ("prepare", "release"): 0,
@@ -137,7 +138,7 @@ def test_the_hub_token_comes_by_reference_to_those_who_use_the_hub(render: Rende
             token[component, container["name"]] = found and found["valueFrom"]
     assert token.pop(("prepare", "release")) is None
     reference = {"secretKeyRef": {"name": "hf-token", "key": "token", "optional": False}}
-    assert list(token.values()) == [reference] * 6
+    assert list(token.values()) == [reference] * 7
 
 
 def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
@@ -149,7 +150,13 @@ def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
         "evaluate": True,
     }
     prepare = jobs["prepare"]["spec"]["template"]
-    assert [container["name"] for container in containers(prepare["spec"])] == ["command-0", "data", "model", "release"]
+    assert [container["name"] for container in containers(prepare["spec"])] == [
+        "command-0",
+        "images",
+        "data",
+        "model",
+        "release",
+    ]
     assert prepare["spec"]["containers"][0]["command"] == ["vlm-sft", "release", f"job/{names['train']}"]
     assert prepare["metadata"]["annotations"] == {"kubectl.kubernetes.io/default-container": "data"}
     train = jobs["train"]["spec"]["template"]["spec"]["containers"][0]["command"]
@@ -172,7 +179,7 @@ def test_nothing_is_held_when_nothing_is_prepared(render: Render, everything: Pa
 def test_a_preparation_without_training_ends_with_its_last_step(render: Render, everything: Path) -> None:
     manifests = render(everything, {"train": {"enabled": False}, "evaluate": {"enabled": False}})
     pod = next(pod for component, pod in pods(manifests) if component == "prepare")
-    assert [container["name"] for container in containers(pod)] == ["command-0", "data"]
+    assert [container["name"] for container in containers(pod)] == ["command-0", "images", "data"]
     assert "serviceAccountName" not in pod
     assert not [m for m in manifests if m["kind"] in ("Role", "ServiceAccount")]
 

@@ -7,6 +7,13 @@
 {{- range $i, $command := $prepare.commands }}
 {{- $steps = append $steps (dict "name" (printf "command-%d" $i) "command" $command) }}
 {{- end }}
+{{- if and $prepare.dataset $prepare.downloadImages (not $prepare.skipImages) }}
+{{- $images := list "vlm-sft" "images" $prepare.dataset "--input" $prepare.input "--splits" (join "," $prepare.splits) }}
+{{- $images = concat $images (list "--max-samples" (toJson $prepare.maxSamples) "--max-missing-share" (toJson $prepare.maxDropShare)) }}
+{{- with $prepare.sources }}{{ $images = concat $images (list "--sources" (join "," .)) }}{{ end }}
+{{- range $prepare.imageRoots }}{{ $images = concat $images (list "--image-root" .) }}{{ end }}
+{{- $steps = append $steps (dict "name" "images" "command" $images) }}
+{{- end }}
 {{- if $prepare.dataset }}
 {{- $data := list "vlm-sft" "prepare" $prepare.dataset "--input" $prepare.input "--output-dir" $prepare.outputDir }}
 {{- $data = concat $data (list "--splits" (join "," $prepare.splits) "--layout" $prepare.layout "--loss" $prepare.loss) }}
