@@ -1,6 +1,5 @@
 """values.yaml, its schema, the templates and the README name the same keys, and nothing else is accepted."""
 
-import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,15 +12,15 @@ from chart_keys import (
     CHART,
     DEFAULTS,
     KEYS,
-    PASSED_THROUGH,
     SCHEMA,
     Key,
     comments,
     merged,
     nested,
-    value_at,
     value_keys,
 )
+from vlm_sft.genvalues.chart import load_chart
+from vlm_sft.genvalues.values_table import values_table
 
 SECTIONS = [key for key, part in KEYS.items() if "properties" in part]
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
@@ -124,22 +123,11 @@ def test_every_key_of_the_defaults_has_prose_above_it() -> None:
     assert [key for key, comment in said.items() if not comment] == []
 
 
-def table() -> str:
-    """Return README.md's table of values: key, default, the comment above it."""
-    lines = ["| key | default | what |", "|---|---|---|"]
-    for key, comment in comments():
-        value = value_at(DEFAULTS, key)
-        on_one_line = key not in PASSED_THROUGH | set(SECTIONS) or not value or key[-1] in ("requests", "limits")
-        default = f"`{json.dumps(value, ensure_ascii=False)}`" if on_one_line else ""
-        lines.append(f"| `{'.'.join(key)}` | {default} | {comment.replace('|', chr(92) + '|')} |")
-    return "\n".join(lines)
-
-
 def test_the_table_in_the_readme_is_made_of_the_comments(update_goldens: bool) -> None:
     readme = CHART / "README.md"
     before, start, rest = readme.read_text(encoding="utf-8").partition("<!-- values -->\n")
     _, end, after = rest.partition("<!-- /values -->")
-    made = f"{before}{start}{table()}\n{end}{after}"
+    made = f"{before}{start}{values_table(load_chart(CHART))}\n{end}{after}"
     if update_goldens:
         readme.write_text(made, encoding="utf-8")
     assert made == readme.read_text(encoding="utf-8"), "stale; run `make goldens`"

@@ -87,7 +87,10 @@ def test_arguments_are_changed_removed_and_added(diff: Diff) -> None:
 
 
 def test_what_ms_swift_is_not_told_is_among_the_other_values(diff: Diff) -> None:
-    result = diff(("train:\n", "train:\n  shmSize: 32Gi\n"), ("model:", "gpu: {nodeSelector: {gpu: a100}}\nmodel:"))
+    result = diff(
+        ("train:\n", "train:\n  shmSize: 32Gi\n  ttlSecondsAfterFinished: 60\n"),
+        ("model:", "gpu: {nodeSelector: {gpu: a100}}\nmodel:"),
+    )
     assert result.exit_code == 1
     shown = result.stdout.splitlines()
     assert shown[5:] == [
@@ -95,6 +98,7 @@ def test_what_ms_swift_is_not_told_is_among_the_other_values(diff: Diff) -> None
         '- train.shmSize: "16Gi"',
         '+ train.shmSize: "32Gi"',
         '+ gpu.nodeSelector.gpu: "a100"',
+        "+ train.ttlSecondsAfterFinished: 60",
     ]
 
 

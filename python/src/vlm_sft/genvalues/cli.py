@@ -16,6 +16,7 @@ COMMANDS = {
     "memory": ("vlm_sft.genvalues.sizing_cli", "predicted peak of each GPU, and what would make it fit"),
     "hours": ("vlm_sft.genvalues.sizing_cli", "steps, tokens, FLOPs and GPU hours"),
     "schema": ("vlm_sft.genvalues.schema_cli", "print the JSON schema, for editors"),
+    "docs": ("vlm_sft.genvalues.docs_cli", "print the table of values in the README of the chart"),
 }
 
 
