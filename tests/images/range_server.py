@@ -20,6 +20,8 @@ class Trouble:
     statuses: list[int] = field(default_factory=list)  # answered in place of the file, in order
     headers: dict[str, str] = field(default_factory=dict)  # sent with them
     cuts: int = 0  # answers that break off halfway
+    short_by: int = 0  # bytes that a range is answered with too few
+    trickle_s: float = 0.0  # between two bytes
     no_ranges: bool = False  # the whole file is sent, whatever was asked
     redirect: str = ""  # where the file is
     corrupt_at: int = -1  # this byte of the file is sent wrong
@@ -88,7 +90,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if trouble.no_ranges or not match:
             self.answer(200, content, {})
             return
-        start, end = int(match[1]), min(int(match[2]) + 1, len(content))
+        start, end = int(match[1]), min(int(match[2]) + 1, len(content)) - trouble.short_by
         body = content[start:end]
         if start <= trouble.corrupt_at < end:
             at = trouble.corrupt_at - start
@@ -96,14 +98,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         cut = len(body) > 1 and trouble.cuts > 0
         trouble.cuts -= cut
         where = {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
-        self.answer(206, body, where, sent=len(body) // 2 if cut else len(body))
+        self.answer(206, body, where, sent=len(body) // 2 if cut else len(body), trickle_s=trouble.trickle_s)
 
-    def answer(self, status: int, body: bytes, headers: dict[str, str], sent: int | None = None) -> None:
+    def answer(
+        self, status: int, body: bytes, headers: dict[str, str], sent: int | None = None, trickle_s: float = 0.0
+    ) -> None:
         self.send_response(status)
         for name, value in (headers | {"Content-Length": str(len(body))}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body[:sent])
+        for at in range(len(body) if trickle_s else 0):
+            self.wfile.write(body[at : at + 1])
+            self.wfile.flush()
+            time.sleep(trickle_s)
+        self.wfile.write(b"" if trickle_s else body[:sent])
         self.close_connection = sent is not None and sent < len(body)
 
     def log_message(self, *args: object) -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from range_server import RangeServer
@@ -66,6 +67,21 @@ def test_a_connection_cut_in_the_middle_is_made_again(server: RangeServer, web: 
     server.trouble["/f"].cuts = 2
     assert web.read(f"{server.root}/f", 0, 1000) == CONTENT[:1000]
     assert server.count("/f") == 3
+
+
+def test_a_range_that_comes_short_is_asked_for_again_and_never_taken(server: RangeServer, web: Web) -> None:
+    server.trouble["/f"].short_by = 3
+    with pytest.raises(Unavailable, match=r"^97 bytes came of 100 \(4 tries\)$"):
+        web.read(f"{server.root}/f", 0, 100)
+
+
+def test_a_connection_that_trickles_is_cut(server: RangeServer) -> None:
+    server.trouble["/f"].trickle_s = 0.1
+    with closing(Web(1, Patience(tries=2, first_wait_s=0.01, timeout_s=0.3))) as web:
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match=r"^\d bytes came of 100 \(2 tries\)$"):
+            web.read(f"{server.root}/f", 0, 100)
+    assert time.monotonic() - started < 3
 
 
 def test_a_server_that_stays_broken_is_given_up_with_its_last_word(server: RangeServer, web: Web) -> None:
@@ -156,19 +172,26 @@ def in_a_process_of_its_own(code: str, **env: str) -> str:
     return done.stdout.strip()
 
 
-READ = "from vlm_sft.images.web import Web, Unavailable\nprint(Web(1).read('hf://datasets/A/b@r1/my file.zip', 0, 4))"
+READ = """
+from vlm_sft.images.web import Unavailable, Web
+web = Web(1)
+try:
+    print(*(web.read("hf://datasets/A/b@r1/my file.zip", 0, end) for end in (4, 8)))
+except Unavailable as error:
+    print(error)
+"""
 
 
 def test_the_token_goes_to_the_hub_and_not_to_where_it_redirects(server: RangeServer) -> None:
     with RangeServer() as hub:
         asked = "/datasets/A/b/resolve/r1/my%20file.zip"
         hub.trouble[asked].redirect = f"{server.root}/f"
-        assert in_a_process_of_its_own(READ, HF_ENDPOINT=hub.root, HF_TOKEN="hf_of_this_test") == repr(CONTENT[:4])
+        said = in_a_process_of_its_own(READ, HF_ENDPOINT=hub.root, HF_TOKEN="hf_of_this_test")
+        assert said == f"{CONTENT[:4]!r} {CONTENT[:8]!r}"
         assert hub.asked == [(asked, "bytes=0-3", "Bearer hf_of_this_test")]
-    assert server.asked == [("/f", "bytes=0-3", None)]
+    assert server.asked == [("/f", "bytes=0-3", None), ("/f", "bytes=0-7", None)]
 
 
 def test_offline_the_hub_is_not_asked(server: RangeServer) -> None:
-    code = READ.replace("\n", "\ntry: ") + "\nexcept Unavailable as error: print(error)"
-    assert in_a_process_of_its_own(code, HF_ENDPOINT=server.root, HF_HUB_OFFLINE="1") == "HF_HUB_OFFLINE is set"
+    assert in_a_process_of_its_own(READ, HF_ENDPOINT=server.root, HF_HUB_OFFLINE="1") == "HF_HUB_OFFLINE is set"
     assert server.asked == []

@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+import tracemalloc
 import zipfile
 from dataclasses import replace
 
@@ -106,6 +107,11 @@ def patched(archive: bytes, signature: bytes, offset: int, value: bytes) -> byte
     return archive[:at] + value + archive[at + len(value) :]
 
 
+def test_a_member_outside_the_archive_is_left_alone() -> None:
+    archive = patched(zip_of({"1.jpg": picture(1)}), b"PK\1\2", 42, struct.pack("<I", 1 << 30))
+    assert find_members(Bytes(archive), "u", {"p": ["1.jpg"]}).unusable == {"p": "outside the archive"}
+
+
 def test_an_encrypted_member_and_an_endless_one_are_left_alone() -> None:
     archive = zip_of({"1.jpg": picture(1)})
     encrypted = patched(archive, b"PK\1\2", 8, struct.pack("<H", 1))
@@ -159,8 +165,13 @@ def test_each_damage_is_named() -> None:
 
 def test_a_member_that_inflates_beyond_its_size_is_stopped() -> None:
     member, content = only_member(zip_of({"1.jpg": bytes(50 << 20)}, zipfile.ZIP_DEFLATED))
-    with pytest.raises(Damaged, match=r"^its checksum is wrong$"):
-        extract(replace(member, image_bytes=10), content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Damaged, match=r"^its checksum is wrong$"):
+            extract(replace(member, image_bytes=10), content)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def at(start: int, end: int) -> Member:

@@ -116,7 +116,7 @@ def _pattern(key: str, text: str, members: list[str], problems: list[str]) -> re
         return None
     try:
         for member in members:
-            re.sub("|" + text, member, "")  # matches emptily: a wrong replacement raises all the same
+            re.sub(text + "|", member, "")  # matches emptily: a wrong replacement raises all the same
     except (re.error, TypeError) as error:
         problems.append(f"{key}.members: no replacement of path: {error}")
     return pattern

@@ -16,7 +16,6 @@ HEADERS = {"User-Agent": f"vlm-sft/{__version__}", "Accept-Encoding": "identity"
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 WINDOW_LEFT = re.compile(r"\bt=(\d+)")  # RateLimit: "resolvers";r=0;t=55, as the hub says it [s]
 SLOWEST_BYTES_PER_S = 20_000  # a connection that trickles is cut, so that nothing hangs
-READ_BYTES = 1 << 16
 
 
 class Unavailable(Exception):  # noqa: N818  named for what the caller sees
@@ -131,7 +130,7 @@ class Web:
         """Read no more than what was asked for, and give up on a connection that trickles."""
         deadline = time.monotonic() + self._patience.timeout_s + wanted / SLOWEST_BYTES_PER_S
         body = bytearray()
-        for piece in response.iter_raw(READ_BYTES):
+        for piece in response.iter_raw():
             body += piece
             if len(body) > wanted or time.monotonic() > deadline:
                 break
