@@ -9,6 +9,7 @@ from vlm_sft import __version__
 
 # Name -> module that holds a click command of the same name; imported only when it runs, for a start-up of 0.1 s.
 COMMANDS = {
+    "new": ("vlm_sft.genvalues.new_cli", "write a new values file from options, or by asking"),
     "validate": ("vlm_sft.genvalues.validate_cli", "find every mistake in values files"),
     "show": ("vlm_sft.genvalues.show_cli", "show the merged values and where each one comes from"),
     "diff": ("vlm_sft.genvalues.diff_cli", "compare two values files in terms of the run"),
