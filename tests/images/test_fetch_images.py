@@ -270,6 +270,11 @@ def test_the_share_counts_rows_of_each_split_not_images_of_all(site: Site) -> No
     assert "train: " not in result.stderr.splitlines()[-1]
 
 
+def test_where_no_source_is_whole_none_is_proposed(site: Site) -> None:
+    site.rows("train", ["odd/z.jpg"])
+    assert site.run().stderr.endswith("yourself, or choose other --sources\n")
+
+
 def test_only_the_sources_asked_for_are_fetched(site: Site) -> None:
     assert numbers(site.run("--sources", "gqa"), "total") == ["10", "0", "10", "0"]
     assert site.server.count("/coco.zip") == 0

@@ -91,6 +91,14 @@ def test_a_server_that_stays_broken_is_given_up_with_its_last_word(server: Range
     assert server.count("/f") == 4
 
 
+def test_nobody_waits_after_the_last_try(server: RangeServer) -> None:
+    server.trouble["/f"].statuses = [500]
+    started = time.monotonic()
+    with closing(Web(1, Patience(tries=1, first_wait_s=30.0))) as web, pytest.raises(Unavailable, match=r"1 tries"):
+        web.read(f"{server.root}/f", 0, 9)
+    assert time.monotonic() - started < 5
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [(404, "HTTP 404: no such file"), (401, "HTTP 401: a token with access is needed"), (416, "HTTP 416")],

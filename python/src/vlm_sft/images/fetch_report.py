@@ -46,11 +46,12 @@ def too_much_missing(outcome: Outcome, most: float, root: Path) -> str:
     sources, missing = outcome.wanted.sources, outcome.missing
     bad = Counter(sources[path] for path in missing)
     whole = sorted(set(sources.values()) - {source for source, n in bad.items() if n > most * _images(outcome, source)})
+    leave_out = f"or leave them out: --sources {','.join(whole)}" if whole else "or choose other --sources"
     named = ", ".join(f"{source} {count:,}" for source, count in bad.most_common())
     return "\n".join(
         f"{split}: {share:.1%} of the rows are without their image, more than --max-missing-share {most:.1%} "
         f"(images missing: {named}); run it again if a server failed, put the files of these sources under {root} "
-        f"yourself, or leave them out: --sources {','.join(whole) or '...'}"
+        f"yourself, {leave_out}"
         for split in outcome.wanted.rows
         if (share := outcome.wanted.missing_share(split, missing)) > most
     )

@@ -91,9 +91,10 @@ class Web:
                 self._pause_host(host, max(busy.asked_s, pause_s))
             except (_Again, httpx.TransportError) as error:
                 problem = str(error) if isinstance(error, _Again) else f"{type(error).__name__}: {error}"
-                if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and number + 1 == self._patience.tries:
+                if number + 1 < self._patience.tries:
+                    self._stop.wait(pause_s)
+                elif isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                     self._dead_hosts[host] = f"{host} cannot be reached: {error}"
-                self._stop.wait(pause_s)
             except (httpx.InvalidURL, httpx.TooManyRedirects) as error:
                 raise Unavailable(str(error)) from None
         raise Unavailable(f"{problem} ({self._patience.tries} tries)")
