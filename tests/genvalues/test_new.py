@@ -213,3 +213,29 @@ def test_a_terminal_is_asked_for_what_is_missing(tmp_path: Path) -> None:
     values = values_in(tmp_path / "x.yaml")
     assert (values["prepare"], values["model"]) == ({"dataset": "fire"}, {"id": "Qwen/Qwen3-VL-4B-Instruct"})
     assert (values["train"]["gpusPerNode"], values["train"]["effectiveBatchSize"]) == (2, 8)
+
+
+def test_rows_are_no_longer_than_the_model_can_read(tmp_path: Path) -> None:
+    assert new(tmp_path, "short", model="distilbert/distilgpt2").exit_code == 0
+    assert new(tmp_path, "long").exit_code == 0
+    lengths = [values_in(tmp_path / f"{name}.yaml")["train"]["args"]["max_length"] for name in ("short", "long")]
+    assert lengths == [1024, 2048]
+
+
+def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+    options = [
+        "--dataset=alpaca",
+        "--model=Qwen/Qwen3-8B",
+        "--gpus=1",
+        "--target=1",
+        f"--out={tmp_path}",
+        f"--chart={CHART}",
+    ]
+    code = (
+        "import sys; from vlm_sft.genvalues.cli import main\n"
+        f"try: main({['new', 'x', *options]!r})\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'transformers', 'numpy', 'jsonschema', 'huggingface_hub'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [str(tmp_path / "x.yaml"), "[]"]
