@@ -4,10 +4,11 @@ import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "python" / "src" / "vlm_sft"
-COMMON = {"errors", "atomic_file", "__version__"}
+COMMON = {"errors", "atomic_file", "lazy_group", "__version__"}
 ALLOWED = {
     "cli": set(),  # imports its commands by name, when they are run
     "errors": set(),
+    "lazy_group": set(),
     "atomic_file": set(),
     "images": {"prepare"},
     "prepare": {"images"},

@@ -1,10 +1,9 @@
 """`vlm-sft`: what the pods of the chart run, each as one sub-command; every one works on a laptop too."""
 
-from importlib import import_module
-
 import click
 
 from vlm_sft import __version__
+from vlm_sft.lazy_group import lazy_group
 
 # Name -> module that holds a click command of that name; imported only when it is run, so that `--help` stays quick.
 COMMANDS = {
@@ -20,27 +19,9 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A click group whose commands live in modules that are imported on use."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the sub-commands in the order of a run."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return the sub-command, or None when there is none of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the sub-commands with their one-line help without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=lazy_group(COMMANDS), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+)
 @click.version_option(__version__, prog_name="vlm-sft")
 def main() -> None:
     """Fine-tune vision-language models with ms-swift: the steps of one experiment."""

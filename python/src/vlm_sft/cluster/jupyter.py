@@ -39,10 +39,11 @@ def kept_token(path: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(24) + "\n")
-    except FileExistsError:
-        pass  # made by an earlier pod: the same token goes on
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; the token is kept there, so its folder must be writable") from None
+        if not isinstance(error, FileExistsError):  # made by an earlier pod: the same token goes on
+            raise UserError(
+                f"{path}: {error.strerror}; the token is kept there, so its folder must be writable"
+            ) from None
     try:
         token = path.read_text().strip()
     except OSError as error:
