@@ -151,3 +151,12 @@ def test_the_peaks_are_those_of_genvalues_memory(diff: Diff) -> None:
         sized = CliRunner().invoke(main, ["memory", file, "--chart", str(CHART)]).stdout.splitlines()
         peak, band = sized[-2].split()[0], sized[-1].split(" GiB by")[0].strip()
         assert f"{mark} {float(peak):.1f} GiB peak of each GPU, {band}\n" in shown
+
+
+def test_the_batch_is_that_of_the_arguments_with_sequence_parallel_ranks_too(diff: Diff) -> None:
+    shown = lines(diff(("max_length: 2048", "max_length: 2048, sequence_parallel_size: 2")))
+    assert shown[2:4] == [
+        "- 32 samples per optimizer step = 1 per GPU x 16 accumulation x 2 GPUs",
+        "+ 16 samples per optimizer step = 1 per GPU x 16 accumulation x 1 GPUs",
+    ]
+    assert shown[-1] == "+ sequence_parallel_size: 2"

@@ -1,7 +1,7 @@
 """RunDiff: what differs between two experiments in terms of the run: batch, tokens, memory, arguments, the rest."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vlm_sft.errors import UserError
@@ -80,7 +80,8 @@ def _outline(values: Values) -> dict[str, str]:
     """Return the run's figures; without those that cannot be known, and empty where nothing is trained."""
     if not values["train"]["enabled"]:
         return {}
-    batch = batch_from_values(values)
+    rendered = train_config(values).args["gradient_accumulation_steps"]
+    batch = replace(batch_from_values(values), accumulation=rendered)
     lines = {"batch": product(batch)}
     max_length = values["train"]["args"].get("max_length")
     if isinstance(max_length, int):
