@@ -28,6 +28,17 @@ def test_a_run_that_does_not_fit_says_by_how_much_and_the_way_out() -> None:
     assert "GiB a GPU, A100 80 GB has 79; it would fit with train.sharding: zero3" in said
 
 
+def test_numbers_written_as_text_are_sized_like_numbers() -> None:
+    chart = load_chart(ROOT / "charts/vlm-sft")
+    texts = ("train.args.max_length=8192", "train.args.lora_rank=32", "train.args.use_liger_kernel=true")
+    chosen = [Setting("--set-string", text) for text in texts]
+    path = ROOT / "values/fire-4gpu.yaml"
+    as_text = load_experiment(chart, path, [], [*chosen, Setting("--set", "train.sharding=ddp")])
+    as_numbers = load_experiment(chart, path, [], [Setting("--set", "train.sharding=ddp")])
+    told = [[p.text for p in loaded.problems if p.rule == "advice"] for loaded in (as_text, as_numbers)]
+    assert told == [[], []] or told[0] == told[1]
+
+
 def test_a_model_of_unknown_shape_is_left_alone() -> None:
     assert warnings("model.id=lab/other", "train.sharding=ddp") == []
 

@@ -44,6 +44,8 @@ def batch_from_values(values: Values) -> Batch:
     """Return the factors of the effective batch; the accumulation is derived where only the size is given."""
     train = values["train"]
     parallel = _arg(values, "sequence_parallel_size", 1)
+    if parallel < 1:
+        raise UserError(f"train.args.sequence_parallel_size: got {parallel}, need 1 or more")
     ranks = train["gpusPerNode"] * train["nodes"] // parallel
     if ranks < 1:
         raise UserError(
@@ -105,7 +107,25 @@ def run_from_values(values: Values, config: Path | None = None, rows: RowOverrid
 
 def _arg(values: Values, key: str, default: Any) -> Any:  # noqa: ANN401 -- ms-swift's arguments are of every type
     value = (values["train"].get("args") or {}).get(key)
-    return default if value is None else value
+    return default if value is None else _like(key, value, default)
+
+
+def _like(key: str, value: Any, default: Any) -> Any:  # noqa: ANN401
+    """Return the value as the default's type: on ms-swift's command line "8192" is 8192, "true" is true.
+
+    Raises:
+        UserError: a number is needed, and it is none.
+    """
+    if isinstance(default, bool):
+        return value if isinstance(value, bool) else str(value).casefold() in ("true", "1", "yes")
+    if isinstance(default, str):
+        return str(value)
+    if not isinstance(default, int | float):
+        return value
+    try:
+        return type(default)(float(value))
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f"train.args.{key}: got {value!r}, need a number") from None
 
 
 def _lora(values: Values) -> Lora | None:
@@ -115,7 +135,7 @@ def _lora(values: Values) -> Lora | None:
     if tuner != "lora":
         raise UserError(f"train.args.tuner_type: the memory of {tuner!r} is not known here; known are lora and full")
     modules = _arg(values, "target_modules", ["all-linear"])
-    names = (modules,) if isinstance(modules, str) else tuple(modules)
+    names = tuple(map(str, modules)) if isinstance(modules, list) else (str(modules),)
     return Lora(_arg(values, "lora_rank", Lora.rank), _arg(values, "lora_dropout", Lora.dropout), names)
 
 
