@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from vlm_sft.train.run import ended_record
 from vlm_sft.train.run_report import evidence, table
 
 
@@ -73,6 +74,20 @@ def test_a_report_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert ended.returncode == 1
     problem = "missing or unreadable; the run has not ended, or this is no run directory"
     assert ended.stderr == f"error: {tmp_path}/run_report.json: {problem}\n"
+
+
+def test_a_run_has_ended_when_the_checkpoint_of_its_last_step_is_whole(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    record = tmp_path / "record.json"
+    assert ended_record(record, 2) is None
+    record.write_text('{"steps": 20}')
+    make_checkpoint(tmp_path, 10)
+    assert ended_record(record, 2) is None
+    last = make_checkpoint(tmp_path, 20)
+    assert ended_record(record, 2) == {"steps": 20}
+    (last / "optimizer.pt").unlink()
+    assert ended_record(record, 2) is None
 
 
 RECORD = {

@@ -66,9 +66,11 @@ def train(config: SwiftConfig, needs: Needs, grace_s: float, say: Callable[[str]
     with tempfile.TemporaryDirectory(prefix="vlm-sft-") as folder:
         stop_file = Path(folder) / "stop"
         ended = supervise(launch(config, resume_from, record_path, stop_file), stop_file, grace_s, say)
-    if ended.returncode != 0:
+    record = ended_record(record_path, world_size)
+    if record is None:
         return _failure(ended, say)
-    record = json.loads(record_path.read_bytes())
+    if ended.returncode != 0:
+        say(f"ms-swift ended with exit code {ended.returncode} after its last checkpoint was whole: nothing is lost")
     finished = not record["stop_requested"] or record["steps"] >= record["max_steps"]
     if first_node:
         status = "finished" if finished else "stopped"
@@ -99,6 +101,19 @@ def _changed_data(config: SwiftConfig, *, resuming: bool) -> str | None:
     with atomic_write(path) as file:
         file.write(json.dumps(now, indent=2).encode() + b"\n")
     return None
+
+
+def ended_record(path: Path, world_size: int) -> dict[str, Any] | None:
+    """Return what the ranks recorded at the end of training; None when they did not get there with everything saved.
+
+    The exit code alone does not tell: seen once in a while, a rank of a gloo group aborts while Python shuts down
+    ("terminate called without an active exception"), after the checkpoint and the record were written.
+    """
+    if not path.is_file():
+        return None
+    record: dict[str, Any] = json.loads(path.read_bytes())
+    checkpoint, _ = newest_complete(path.parent, world_size)
+    return record if checkpoint is not None and checkpoint.name == f"checkpoint-{record['steps']}" else None
 
 
 def _failure(ended: Ended, say: Callable[[str], None]) -> Exit:
