@@ -76,18 +76,19 @@ def test_a_report_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert ended.stderr == f"error: {tmp_path}/run_report.json: {problem}\n"
 
 
-def test_a_run_has_ended_when_the_checkpoint_of_its_last_step_is_whole(
+def test_a_bad_exit_code_is_no_failure_when_the_checkpoint_of_the_last_step_is_whole(
     make_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     record = tmp_path / "record.json"
-    assert ended_record(record, 2) is None
+    assert ended_record(record, 2, returncode=0) is None
     record.write_text('{"steps": 20}')
     make_checkpoint(tmp_path, 10)
-    assert ended_record(record, 2) is None
+    assert ended_record(record, 2, returncode=1) is None
+    assert ended_record(record, 2, returncode=0) == {"steps": 20}
     last = make_checkpoint(tmp_path, 20)
-    assert ended_record(record, 2) == {"steps": 20}
+    assert ended_record(record, 2, returncode=1) == {"steps": 20}
     (last / "optimizer.pt").unlink()
-    assert ended_record(record, 2) is None
+    assert ended_record(record, 2, returncode=1) is None
 
 
 RECORD = {

@@ -66,7 +66,7 @@ def train(config: SwiftConfig, needs: Needs, grace_s: float, say: Callable[[str]
     with tempfile.TemporaryDirectory(prefix="vlm-sft-") as folder:
         stop_file = Path(folder) / "stop"
         ended = supervise(launch(config, resume_from, record_path, stop_file), stop_file, grace_s, say)
-    record = ended_record(record_path, world_size)
+    record = ended_record(record_path, world_size, ended.returncode)
     if record is None:
         return _failure(ended, say)
     if ended.returncode != 0:
@@ -103,15 +103,17 @@ def _changed_data(config: SwiftConfig, *, resuming: bool) -> str | None:
     return None
 
 
-def ended_record(path: Path, world_size: int) -> dict[str, Any] | None:
-    """Return what the ranks recorded at the end of training; None when they did not get there with everything saved.
+def ended_record(path: Path, world_size: int, returncode: int) -> dict[str, Any] | None:
+    """Return what the ranks recorded at the end of training; None when they did not get there.
 
-    The exit code alone does not tell: seen once in a while, a rank of a gloo group aborts while Python shuts down
-    ("terminate called without an active exception"), after the checkpoint and the record were written.
+    A bad exit code alone does not tell: seen once, a rank of a gloo group aborted while Python shut down ("terminate
+    called without an active exception"), after checkpoint and record were written. Then the checkpoint has to be whole.
     """
     if not path.is_file():
         return None
     record: dict[str, Any] = json.loads(path.read_bytes())
+    if returncode == 0:
+        return record
     checkpoint, _ = newest_complete(path.parent, world_size)
     return record if checkpoint is not None and checkpoint.name == f"checkpoint-{record['steps']}" else None
 
