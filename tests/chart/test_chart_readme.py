@@ -22,4 +22,4 @@ def test_exit_codes_are_those_of_the_job_and_the_trainer(
     rules = [rule for rule in jobs[0]["spec"]["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
     acted = {code: ACTIONS[rule["action"]] for rule in rules for code in rule["onExitCodes"]["values"]}
     assert acted == {code: does for code, does in told.items() if code not in (0, 1)}
-    assert (told[0], told[1]) == ("succeeds", "tries again, `train.backoffLimit` times")
+    assert (told[0], told[1]) == ("succeeds", "tries again, `train.maxRestarts` times")

@@ -1,5 +1,6 @@
 """Every key of the chart has an effect: set alone to another value, it changes what is rendered."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from chart_keys import LEAVES, Key, nested, value_at, value_keys
 DATA = Path(__file__).parents[1] / "data" / "chart"
 ANOTHER: dict[str, Any] = yaml.safe_load((DATA / "another.yaml").read_text(encoding="utf-8"))
 
-Render = Callable[..., list[dict[str, Any]]]
+Template = Callable[..., subprocess.CompletedProcess[str]]
 
 # What a key takes besides, in both renderings, to be allowed or to be seen at work.
 ROWS = {"train": {"dataset": ["a/b"]}, "evaluate": {"dataset": ["a/b"]}}
 ONE_NODE = {"train": {"nodes": 1, "gradientAccumulationSteps": None}}
 BESIDES: dict[str, dict[str, Any]] = {
+    "image.allowLatest": {"image": {"tag": "latest"}},
     "prepare.enabled": ROWS,
     "prepare.dataset": ROWS,
     "prepare.splits": {"evaluate": {"dataset": ["a/b"]}},
@@ -39,6 +41,8 @@ def test_another_value_is_known_for_every_key() -> None:
 
 
 @pytest.mark.parametrize("key", LEAVES, ids=".".join)
-def test_every_key_changes_what_is_rendered(render: Render, everything: Path, key: Key) -> None:
+def test_every_key_changes_what_is_rendered(template: Template, everything: Path, key: Key) -> None:
     besides = BESIDES.get(".".join(key), {})
-    assert render(everything, besides) != render(everything, besides, nested(key, value_at(ANOTHER, key)))
+    before, after = template(everything, besides), template(everything, besides, nested(key, value_at(ANOTHER, key)))
+    assert after.returncode == 0, after.stderr
+    assert before.stdout != after.stdout  # nothing, where the key allows what is refused without it

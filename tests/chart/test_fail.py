@@ -20,6 +20,12 @@ GOOD: dict[str, Any] = {
 
 CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "nothing is wrong": ({}, []),
+    "an image that changes every day": (
+        {"image": {"tag": "latest"}},
+        ["image.tag: latest, which is another image every day; name a version or image.digest, or set image.allowLatest to true"],
+    ),
+    "latest on purpose": ({"image": {"tag": "latest", "allowLatest": True}}, []),
+    "latest beside the digest that wins": ({"image": {"tag": "latest", "digest": f"sha256:{'0' * 64}"}}, []),
     "no model": (
         {"model": {"id": ""}},
         ["model.id: empty, need a hub id or a path; e.g. Qwen/Qwen3-VL-8B-Instruct"],
@@ -107,9 +113,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "limits of what is switched off are not judged": ({"jupyter": {"shmSize": "1Ti"}}, []),
     "two masters": (
-        {"train": {"args": {"deepspeed": "zero2"}, "env": {"NNODES": 2}}, "evaluate": {"args": {"adapters": ["x"]}, "env": {"HF_TOKEN": "x"}}},
+        {"train": {"args": {"deepspeed": "zero2"}, "env": {"NNODES": 2}}, "evaluate": {"args": {"adapters": ["x"]}, "env": {"HF_TOKEN": "x"}}, "fabric": {"env": {"NODE_RANK": 0}}},
         [
             "evaluate.env.HF_TOKEN: set, but the chart sets it from huggingFace.tokenSecret; remove it here",
+            "fabric.env.NODE_RANK: set, but the chart sets it from train.nodes; remove it here",
             "train.args.deepspeed: set, but the chart sets it from train.sharding; remove it here",
             "train.env.NNODES: set, but the chart sets it from train.nodes; remove it here",
             "evaluate.args.adapters: set, but the chart sets it from the run directory; remove it here",

@@ -26,6 +26,16 @@ def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
             yield component, manifest["spec"]
 
 
+def job_of(manifests: list[Manifest], component: str) -> Manifest:
+    """Return the Job of a component."""
+    (job,) = [
+        m
+        for m in manifests
+        if m["kind"] == "Job" and m["metadata"]["labels"]["app.kubernetes.io/component"] == component
+    ]
+    return job
+
+
 def containers(pod: Manifest) -> list[Manifest]:
     return [*pod.get("initContainers", []), *pod["containers"]]
 
@@ -213,6 +223,93 @@ def test_nodes_find_each_other_by_the_name_of_the_first_pod(render: Render, ever
     assert env["MASTER_ADDR"] == f"$(JOB_NAME)-0.{service['metadata']['name']}"
     assert len(f"{job['metadata']['name']}-999") <= 63  # hostname of the last pod
     assert all(len(m["metadata"]["name"]) <= 63 for m in manifests if m["kind"] != "ConfigMap")
+
+
+def test_each_failure_on_several_nodes_counts_once_a_node(render: Render, everything: Path) -> None:
+    for nodes, limit in ((1, 3), (2, 6)):
+        change = {"train": {"nodes": nodes, "maxRestarts": 3, "effectiveBatchSize": None}}
+        assert job_of(render(everything, change), "train")["spec"]["backoffLimit"] == limit
+
+
+def test_nodes_of_one_run_keep_apart_and_reach_the_fabric(render: Render, everything: Path) -> None:
+    fabric = {
+        "env": {"NCCL_SOCKET_IFNAME": "eth0", "NCCL_IB_TC": 1000000, "NCCL_IB_DISABLE": None, "MINE": "$(HOME)"},
+        "resources": {"vpc.amazonaws.com/efa": 4},
+        "hostNetwork": True,
+        "ipcLock": True,
+    }
+    two = {"fabric": fabric}
+    pod = job_of(render(everything, two), "train")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["env"][-3:] == [
+        {"name": "MINE", "value": "$$(HOME)"},
+        {"name": "NCCL_IB_TC", "value": "1000000"},
+        {"name": "NCCL_SOCKET_IFNAME", "value": "eth0"},
+    ]
+    for part in ("requests", "limits"):
+        assert container["resources"][part] == {
+            "cpu": 8, "memory": "64Gi", "nvidia.com/a100": 4, "vpc.amazonaws.com/efa": 4,
+        }  # fmt: skip
+    assert (pod["hostNetwork"], pod["dnsPolicy"]) == (True, "ClusterFirstWithHostNet")
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["IPC_LOCK"]}
+    (apart,) = pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert apart == {
+        "weight": 100,
+        "podAffinityTerm": {
+            "topologyKey": "kubernetes.io/hostname",
+            "labelSelector": {
+                "matchLabels": job_of(render(everything), "train")["spec"]["template"]["metadata"]["labels"]
+            },
+        },
+    }
+    one = {"train": {"nodes": 1, "gradientAccumulationSteps": None}}
+    assert render(everything, one, two) == render(everything, one)
+
+
+def test_the_runs_config_does_not_know_the_fabric(render: Render, everything: Path) -> None:
+    run = {"fabric": {"env": {"NCCL_SOCKET_IFNAME": "eth0"}}}
+    before, after = (job_of(render(everything, change), "train")["metadata"] for change in ({}, run))
+    assert before["annotations"] == after["annotations"]
+    assert before["name"] != after["name"]
+
+
+def test_pods_spread_as_asked_and_gpu_pods_take_the_runtime_class(render: Render, everything: Path) -> None:
+    constraint = {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
+    mine = {**constraint, "labelSelector": {"matchLabels": {"team": "a"}}}
+    change = {
+        "scheduling": {"topologySpreadConstraints": [constraint, mine]},
+        "gpu": {"runtimeClassName": "nvidia"},
+    }
+    for component, pod in pods(render(everything, change)):
+        labels = {
+            "app.kubernetes.io/name": "vlm-sft",
+            "app.kubernetes.io/instance": "x",
+            "app.kubernetes.io/component": component,
+        }
+        first, second = pod["topologySpreadConstraints"]
+        assert first == {**constraint, "labelSelector": {"matchLabels": labels}}
+        assert second == mine
+        assert pod.get("runtimeClassName") == (None if component == "prepare" else "nvidia")
+
+
+def test_a_network_policy_leaves_the_release_to_itself(render: Render, everything: Path) -> None:
+    manifests = render(everything, {"networkPolicy": {"enabled": True}})
+    (policy,) = [m for m in manifests if m["kind"] == "NetworkPolicy"]
+    release = {"matchLabels": {"app.kubernetes.io/name": "vlm-sft", "app.kubernetes.io/instance": "x"}}
+    assert policy["spec"] == {
+        "podSelector": release,
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [{"podSelector": release}]}],
+        "egress": [
+            {"to": [{"podSelector": release}]},
+            {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
+            {"ports": [{"port": 80}, {"port": 443}, {"port": 6443}]},
+        ],
+    }
+    labels = [m["spec"]["template"]["metadata"]["labels"] for m in manifests if m["kind"] == "Job"]
+    labels += [m["metadata"]["labels"] for m in manifests if m["kind"] == "Pod"]
+    assert all(release["matchLabels"].items() <= each.items() for each in labels)
+    assert not [m for m in render(everything) if m["kind"] == "NetworkPolicy"]
 
 
 def test_claims_are_kept_or_left_to_the_release(render: Render, everything: Path) -> None:

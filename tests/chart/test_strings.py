@@ -64,14 +64,16 @@ def values_with(texts: dict[str, str]) -> dict[str, Any]:
         "scheduling": {
             "nodeSelector": {"label": texts["label"]},
             "tolerations": [{"key": "k", "value": texts["taint"]}],
+            "topologySpreadConstraints": [{"topologyKey": texts["topology"], "maxSkew": 1}],
         },
+        "fabric": {"env": {"FI_PROVIDER": texts["fabric"]}},
         "gpu": {"affinity": {"podAffinity": {"x": texts["affinity"]}}},
     }
 
 
 PLACES = (
     "command", "input", "systemPrompt", "imageRoot", "source", "dataset", "valDataset", "arg", "item", "nested", "env",
-    "evalDataset", "evalArg", "label", "taint", "affinity",
+    "evalDataset", "evalArg", "label", "taint", "affinity", "topology", "fabric",
 )  # fmt: skip
 
 
@@ -119,3 +121,6 @@ def test_every_string_arrives_intact(render: Render, everything: Path, seed: int
     assert pod["nodeSelector"]["label"] == texts["label"]
     assert pod["tolerations"][0]["value"] == texts["taint"]
     assert pod["affinity"]["podAffinity"]["x"] == texts["affinity"]
+    assert pod["topologySpreadConstraints"][0]["topologyKey"] == texts["topology"]
+    (fabric,) = [v["value"] for v in pod["containers"][0]["env"] if v["name"] == "FI_PROVIDER"]
+    assert as_kubernetes_reads(fabric) == texts["fabric"]

@@ -91,6 +91,8 @@ def test_the_schema_is_open_only_where_something_is_passed_through() -> None:
     objects = {".".join(key): part["additionalProperties"] for key, part in KEYS.items() if part["type"] == "object"}
     assert {key for key, rest in objects.items() if rest is True} == {"global", "gpu.affinity", "scheduling.affinity"}
     assert {key for key, rest in objects.items() if isinstance(rest, dict)} == {
+        "fabric.env",
+        "fabric.resources",
         "gpu.nodeSelector",
         "scheduling.nodeSelector",
         "train.args",

@@ -34,6 +34,7 @@ CHANGES: list[dict[str, Any]] = [
     {"jupyter.enabled": True, "jupyter.resources.limits": {"memory": "4096Mi"}}, {"train.shmSize": "65Gi"}, {"evaluate.shmSize": "1Ti"},
     {"train.args.model": "x"}, {"train.args.deepspeed": "zero2", "train.args.val_dataset": "y"}, {"train.env.NNODES": 2},
     {"evaluate.env.HF_TOKEN": "x"}, {"train.env.HF_HOME": "/outputs/hf", "evaluate.env.USER": "x"}, {"evaluate.args.adapters": ["x"]}, {"train.resources.limits": None}, {"evaluate.args.model": "m"},
+    {"image.tag": "latest"}, {"image.allowLatest": True}, {"fabric.env.MASTER_PORT": 1},
 ]  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def values(seed: int) -> dict[str, Any]:
     """Draw some changes to values that are good."""
     dice = random.Random(seed)
     flat = dict(GOOD)
-    for change in dice.sample(CHANGES, k=dice.randint(1, 7)) if seed else []:
+    for change in dice.sample(CHANGES, k=dice.randint(1, 9)) if seed else []:
         flat |= change
     result: dict[str, Any] = {}
     for key, value in flat.items():
@@ -104,7 +105,7 @@ def test_the_draws_reach_every_rule(rules_chart: Path, tmp_path: Path) -> None:
         "model.id", "huggingFace.tokenSecret.name", "offline", "train.effectiveBatchSize", "train.dataset", "prepare.splits",
         "evaluate.enabled", "evaluate.dataset", "train.sharding", "train.args.lora_rank", "train.args.target_modules",
         "storage.outputs.accessMode", "storage.cache.accessMode", "prepare.imageRoots", "train.resources.requests.memory", "train.shmSize", "train.args.model",
-        "train.env.NNODES", "evaluate.env.HF_TOKEN", "evaluate.args.adapters",
+        "train.env.NNODES", "evaluate.env.HF_TOKEN", "evaluate.args.adapters", "image.tag",
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 
 {{- define "vlm-sft.check" -}}
 {{- $problems := list }}
-{{- range list "release" "model" "batch" "data" "backend" "storage" "resources" "owned" }}
+{{- range list "release" "image" "model" "batch" "data" "backend" "storage" "resources" "owned" }}
 {{- range (include (printf "vlm-sft.check.%s" .) $ | fromJsonArray) }}{{ $problems = append $problems . }}{{ end }}
 {{- end }}
 {{- if $problems }}{{ fail (printf "\n%s" (join "\n" $problems)) }}{{ end }}
@@ -15,6 +15,14 @@
 {{- $problems = append $problems (printf "release name: %s has %d characters, need at most 40 (a pod's hostname must fit 63); choose a shorter one" .Release.Name (len .Release.Name)) }}
 {{- else if not (regexMatch "^[a-z][a-z0-9-]*$" .Release.Name) }}
 {{- $problems = append $problems (printf "release name: %s, need a letter first and no dot (it becomes the name of a Service); choose another" .Release.Name) }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{- define "vlm-sft.check.image" -}}
+{{- $problems := list }}
+{{- if and (eq .Values.image.tag "latest") (not .Values.image.digest) (not .Values.image.allowLatest) }}
+{{- $problems = append $problems "image.tag: latest, which is another image every day; name a version or image.digest, or set image.allowLatest to true" }}
 {{- end -}}
 {{ $problems | toJson }}
 {{- end }}
@@ -184,7 +192,7 @@ PYTHONUNBUFFERED: the pod's environment
 
 {{- define "vlm-sft.check.owned" -}}
 {{- $problems := list }}
-{{- $owned := dict "train.args" "vlm-sft.ownedArguments" "train.env" "vlm-sft.ownedVariables" "evaluate.env" "vlm-sft.ownedVariables" }}
+{{- $owned := dict "train.args" "vlm-sft.ownedArguments" "train.env" "vlm-sft.ownedVariables" "evaluate.env" "vlm-sft.ownedVariables" "fabric.env" "vlm-sft.ownedVariables" }}
 {{- range $place, $table := $owned }}
 {{- $path := splitList "." $place }}
 {{- $given := index $.Values (first $path) (last $path) }}

@@ -6,7 +6,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Head of a container: image, security context.
+{{/* Head of a container: image, security context, which `vlm-sft.fabric.capabilities` can follow.
      Usage: {{ include "vlm-sft.containerBasics" $ }} */}}
 {{- define "vlm-sft.containerBasics" -}}
 image: {{ include "vlm-sft.image" . | include "vlm-sft.json" }}
@@ -14,7 +14,8 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
-  capabilities: {drop: [ALL]}
+  capabilities:
+    drop: [ALL]
 {{- end }}
 
 {{/* Environment of a container. `hub` is "online", "offline" (every hub client stays off the network) or "none" (no token).
@@ -44,14 +45,14 @@ securityContext:
 {{- end }}
 
 {{/* Resources of a container with its GPUs.
-     Usage: {{ include "vlm-sft.resources" (dict "root" $ "resources" .Values.train.resources "gpus" 4) }} */}}
+     Usage: {{ include "vlm-sft.resources" (dict "root" $ "resources" .Values.train.resources "gpus" 4 "more" $devices) }} */}}
 {{- define "vlm-sft.resources" -}}
-{{- $gpus := dict }}
+{{- $devices := .more | default dict }}
 {{- if gt (int .gpus) 0 }}
-{{- $gpus = dict .root.Values.gpu.resourceName (int .gpus) }}
+{{- $devices = merge (dict .root.Values.gpu.resourceName (int .gpus)) $devices }}
 {{- end -}}
-requests: {{ merge (dict) $gpus (.resources.requests | default dict) | include "vlm-sft.json" }}
-limits: {{ merge (dict) $gpus (.resources.limits | default dict) | include "vlm-sft.json" }}
+requests: {{ merge (dict) $devices (.resources.requests | default dict) | include "vlm-sft.json" }}
+limits: {{ merge (dict) $devices (.resources.limits | default dict) | include "vlm-sft.json" }}
 {{- end }}
 
 {{- define "vlm-sft.volumeMounts" -}}
@@ -83,12 +84,24 @@ limits: {{ merge (dict) $gpus (.resources.limits | default dict) | include "vlm-
 {{- end }}
 {{- end }}
 
+{{/* Affinity by which pods of a component prefer nodes of their own, as JSON; none for a single pod. */}}
+{{- define "vlm-sft.apart" -}}
+{{- $affinity := dict }}
+{{- if gt (int (.nodes | default 1)) 1 }}
+{{- $others := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" (include "vlm-sft.selectorLabels" . | fromYaml)) }}
+{{- $weighted := dict "weight" 100 "podAffinityTerm" $others }}
+{{- $_ := set $affinity "podAntiAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" (list $weighted)) }}
+{{- end -}}
+{{ $affinity | toJson }}
+{{- end }}
+
 {{/* What a pod spec begins with: security, scheduling. No API token is mounted here, whatever the service account.
-     Usage: {{ include "vlm-sft.podBasics" (dict "root" $ "gpus" 4) }} */}}
+     Usage: {{ include "vlm-sft.podBasics" (dict "root" $ "component" "train" "gpus" 4 "nodes" 2) }} */}}
 {{- define "vlm-sft.podBasics" -}}
 {{- $values := .root.Values }}
-{{- $gpu := dict "nodeSelector" dict "tolerations" list "affinity" dict }}
-{{- if gt (int .gpus) 0 }}{{ $gpu = $values.gpu }}{{ end -}}
+{{- $gpu := dict "nodeSelector" dict "tolerations" list "affinity" dict "runtimeClassName" "" }}
+{{- if gt (int .gpus) 0 }}{{ $gpu = $values.gpu }}{{ end }}
+{{- $selector := include "vlm-sft.selectorLabels" . | fromYaml -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
@@ -110,8 +123,17 @@ nodeSelector: {{ include "vlm-sft.json" . }}
 {{- with concat $values.scheduling.tolerations $gpu.tolerations }}
 tolerations: {{ include "vlm-sft.json" . }}
 {{- end }}
-{{- with merge (dict) (deepCopy $gpu.affinity) (deepCopy $values.scheduling.affinity) }}
+{{- with merge (dict) (deepCopy $gpu.affinity) (deepCopy $values.scheduling.affinity) (include "vlm-sft.apart" . | fromJson) }}
 affinity: {{ include "vlm-sft.json" . }}
+{{- end }}
+{{- with $values.scheduling.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  - {{ hasKey . "labelSelector" | ternary . (merge (dict "labelSelector" (dict "matchLabels" $selector)) .) | include "vlm-sft.json" }}
+  {{- end }}
+{{- end }}
+{{- with $gpu.runtimeClassName }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- with $values.scheduling.priorityClassName }}
 priorityClassName: {{ . | quote }}

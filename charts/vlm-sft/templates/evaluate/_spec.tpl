@@ -13,7 +13,7 @@ template:
     labels: {{- include "vlm-sft.selectorLabels" (dict "root" . "component" "evaluate") | nindent 6 }}
   spec:
     restartPolicy: Never
-    {{- include "vlm-sft.podBasics" (dict "root" . "gpus" $gpus) | nindent 4 }}
+    {{- include "vlm-sft.podBasics" (dict "root" . "component" "evaluate" "gpus" $gpus) | nindent 4 }}
     containers:
       - name: evaluate
         {{- include "vlm-sft.containerBasics" . | nindent 8 }}

@@ -2,7 +2,7 @@
 {{- $jupyter := .Values.jupyter -}}
 restartPolicy: OnFailure
 activeDeadlineSeconds: {{ $jupyter.activeDeadlineSeconds | toJson }}
-{{ include "vlm-sft.podBasics" (dict "root" . "gpus" $jupyter.gpus) }}
+{{ include "vlm-sft.podBasics" (dict "root" . "component" "jupyter" "gpus" $jupyter.gpus) }}
 containers:
   - name: jupyter
     {{- include "vlm-sft.containerBasics" . | nindent 4 }}

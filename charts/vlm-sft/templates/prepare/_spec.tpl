@@ -25,7 +25,7 @@ template:
     {{- if $release }}
     serviceAccountName: {{ .Release.Name }}-prepare
     {{- end }}
-    {{- include "vlm-sft.podBasics" (dict "root" . "gpus" 0) | nindent 4 }}
+    {{- include "vlm-sft.podBasics" (dict "root" . "component" "prepare" "gpus" 0) | nindent 4 }}
     {{- with initial $steps }}
     initContainers:
       {{- range . }}

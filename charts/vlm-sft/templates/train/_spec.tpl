@@ -2,8 +2,9 @@
 {{- $train := .Values.train }}
 {{- $nodes := int $train.nodes }}
 {{- $gpus := eq $train.accelerator "gpu" | ternary (int $train.gpusPerNode) 0 }}
+{{- $devices := include "vlm-sft.fabric.resources" . | fromJson }}
 {{- $marker := (include "vlm-sft.datasets" . | fromJson).marker -}}
-backoffLimit: {{ $train.backoffLimit | toJson }}
+backoffLimit: {{ mul (int $train.maxRestarts) $nodes }}
 {{- if not (kindIs "invalid" $train.ttlSecondsAfterFinished) }}
 ttlSecondsAfterFinished: {{ $train.ttlSecondsAfterFinished | toJson }}
 {{- end }}
@@ -34,10 +35,12 @@ template:
     {{- if gt $nodes 1 }}
     subdomain: {{ .Release.Name }}-train
     {{- end }}
-    {{- include "vlm-sft.podBasics" (dict "root" . "gpus" $gpus) | nindent 4 }}
+    {{- include "vlm-sft.podBasics" (dict "root" . "component" "train" "gpus" $gpus "nodes" $nodes) | nindent 4 }}
+    {{- with include "vlm-sft.fabric.pod" . }}{{ . | nindent 4 }}{{ end }}
     containers:
       - name: train
         {{- include "vlm-sft.containerBasics" . | nindent 8 }}
+            {{- with include "vlm-sft.fabric.capabilities" . }}{{ . | nindent 12 }}{{ end }}
         command:
           - vlm-sft
           - train
@@ -66,7 +69,8 @@ template:
             value: $(JOB_NAME)-0.{{ .Release.Name }}-train
           - {name: MASTER_PORT, value: "29500"}
           {{- end }}
-        resources: {{- include "vlm-sft.resources" (dict "root" . "resources" $train.resources "gpus" $gpus) | nindent 10 }}
+          {{- with include "vlm-sft.fabric.env" . }}{{ . | trim | nindent 10 }}{{ end }}
+        resources: {{- include "vlm-sft.resources" (dict "root" . "resources" $train.resources "gpus" $gpus "more" $devices) | nindent 10 }}
         volumeMounts:
           {{- include "vlm-sft.volumeMounts" . | nindent 10 }}
           - {name: shm, mountPath: /dev/shm}

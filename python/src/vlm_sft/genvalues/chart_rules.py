@@ -34,6 +34,13 @@ def chart_findings(values: Values) -> Iterator[Finding]:
         yield from rule(values)
 
 
+def _image(values: Values) -> Iterator[Finding]:
+    image = values["image"]
+    if image["tag"] == "latest" and not image["digest"] and not image["allowLatest"]:
+        message = "latest, which is another image every day; name a version or image.digest, "
+        yield ("image", "tag"), message + "or set image.allowLatest to true"
+
+
 def _model(values: Values) -> Iterator[Finding]:
     model, prepare = values["model"], values["prepare"]
     needed = values["train"]["enabled"] or values["evaluate"]["enabled"]
@@ -132,6 +139,7 @@ def _storage(values: Values) -> Iterator[Finding]:
 
 
 _RULES: tuple[Callable[[Values], Iterator[Finding]], ...] = (
+    _image,
     _model,
     _batch,
     _data,

@@ -47,6 +47,7 @@ _PLACES = {
     ("train", "args"): ARGUMENTS,
     ("train", "env"): VARIABLES,
     ("evaluate", "env"): VARIABLES,
+    ("fabric", "env"): VARIABLES,
     ("evaluate", "args"): EVALUATE_ARGUMENTS,
 }
 
