@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues import sizing_report
+from vlm_sft.genvalues import run_steps
 from vlm_sft.genvalues.batch import Batch
 from vlm_sft.genvalues.lora import Lora
 from vlm_sft.genvalues.run_from_values import RowOverrides, batch_from_values, run_from_values
@@ -47,7 +47,7 @@ def test_defaults_are_those_of_the_installed_ms_swift() -> None:
     assert (theirs["gradient_checkpointing"], theirs["vit_gradient_checkpointing"]) == (True, None)
     assert (theirs["use_liger_kernel"], theirs["packing"], theirs["padding_free"]) == (False, False, False)
     assert (theirs["optim"], theirs["attn_impl"], theirs["quant_bits"]) == (run.optimizer, None, None)
-    assert theirs["num_train_epochs"] == sizing_report.EPOCHS
+    assert theirs["num_train_epochs"] == run_steps.EPOCHS
 
 
 def test_arguments_are_read_in_ms_swifts_spelling() -> None:

@@ -1,12 +1,17 @@
-"""Every argument in train.args is one that the installed ms-swift has."""
+"""Every argument in train.args and evaluate.args is one that the installed ms-swift has."""
 
 # ruff: noqa: E501 - messages are compared whole
 
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+from vlm_sft.genvalues.chart import load_chart
+from vlm_sft.genvalues.experiment import Setting, arguments_by_place, load_experiment
 from vlm_sft.genvalues.helm_yaml import ValuesFile, parse_values
 from vlm_sft.genvalues.swift_args import check_arguments, swift_arguments
+
+CHART = Path(__file__).parents[2] / "charts" / "vlm-sft"
 
 
 def said(text: str, command: str = "sft") -> list[str]:
@@ -53,6 +58,34 @@ def test_a_wrong_argument_is_told(text: str, message: str) -> None:
 )  # fmt: skip
 def test_what_ms_swift_takes_passes(text: str) -> None:
     assert said(f"{text}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_new_token: 8", "evaluate.args.max_new_token: swift infer of ms-swift 4.6.0 has no such argument; did you mean evaluate.args.max_new_tokens?"),
+        ("learning_rate: 1.0e-4", "evaluate.args.learning_rate: swift infer of ms-swift 4.6.0 has no such argument"),
+        ("temperature: cold", 'evaluate.args.temperature: got "cold" (string), need a number'),
+        ("infer_backend: vlm", 'evaluate.args.infer_backend: got "vlm" (string), need one of "vllm", "transformers", "sglang", "lmdeploy", "pt"; did you mean vllm?'),
+    ],
+)  # fmt: skip
+def test_a_wrong_argument_of_the_evaluation_is_told(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text(f"evaluate:\n  args:\n    {text}\n")
+    told = load_experiment(
+        load_chart(CHART), tmp_path / "v.yaml", [], [Setting("--set", "train.enabled=false")]
+    ).problems
+    assert [(p.line, p.text) for p in told] == [(3, message)]
+
+
+def test_the_command_that_checks_them_is_the_one_that_takes_them() -> None:
+    def commands(text: str) -> dict[tuple[str | int, ...], str]:
+        parsed = parse_values(text.encode(), "v.yaml")
+        assert isinstance(parsed, ValuesFile)
+        return dict(arguments_by_place(parsed.root))
+
+    assert commands("{}") == {("train", "args"): "sft", ("evaluate", "args"): "infer"}
+    assert commands("train: {backend: swift}") == {("train", "args"): "sft", ("evaluate", "args"): "infer"}
+    assert commands("train: {backend: megatron}") == {("train", "args"): "megatron", ("evaluate", "args"): "infer"}
 
 
 def test_megatron_has_arguments_of_its_own() -> None:

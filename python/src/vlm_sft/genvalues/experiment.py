@@ -8,8 +8,11 @@ from pathlib import Path as FilePath
 from vlm_sft.genvalues.advice import advice
 from vlm_sft.genvalues.chart import Chart
 from vlm_sft.genvalues.chart_rules import chart_findings
+from vlm_sft.genvalues.deleted_defaults import MESSAGE, deleted_defaults, restore
 from vlm_sft.genvalues.explain import explain
 from vlm_sft.genvalues.helm_yaml import ValuesFile, read_values_file
+from vlm_sft.genvalues.image_advice import image_advice
+from vlm_sft.genvalues.interval_advice import interval_advice
 from vlm_sft.genvalues.json_schema import violations
 from vlm_sft.genvalues.memory_advice import memory_advice
 from vlm_sft.genvalues.merge import merge_defaults, merge_files
@@ -17,9 +20,10 @@ from vlm_sft.genvalues.node import Node, Origin, Path, dotted
 from vlm_sft.genvalues.problem import Problem
 from vlm_sft.genvalues.repair import explained, repaired
 from vlm_sft.genvalues.set_option import Form, SetError, apply_set
-from vlm_sft.genvalues.swift_args import check_arguments
+from vlm_sft.genvalues.swift_args import Command, check_arguments
 
 SUFFIXES = (".yaml", ".yml")
+_ADVICE = (advice, interval_advice, image_advice, memory_advice)
 CLUSTERS = "clusters"  # holds overlays, which are no experiments of their own
 
 
@@ -63,14 +67,26 @@ def load_experiment(
         return Experiment(str(path), None, sorted({*problems, *user}))
     values, warnings = merge_defaults(chart.defaults, user)
     errors = list(check_schema(chart, values))
-    train_args = values.get(("train", "args"))
-    if train_args is not None:
-        errors += check_arguments(train_args, ("train", "args"))
-    errors += check_chart_rules(chart, values)
+    deleted = dict(deleted_defaults(chart.defaults, user, chart.schema)) if chart.has_rules else {}
+    errors += (
+        Problem(node.origin.source, node.origin.line, node.origin.column, dotted(path), MESSAGE, rule="chart")
+        for path, node in deleted.items()
+    )
+    for place, command in arguments_by_place(values).items():
+        given = values.get(place)
+        errors += check_arguments(given, place, command) if given is not None else ()
+    errors += check_chart_rules(chart, values, list(deleted))
     wrong = {error.key for error in errors}
     problems += errors
     problems += (warning for warning in warnings if warning.key not in wrong)
     return Experiment(str(path), values, sorted(set(problems)))
+
+
+def arguments_by_place(values: Node) -> dict[Path, Command]:
+    """Return where ms-swift's arguments stand, and the command whose they are."""
+    backend = values.get(("train", "backend"))
+    train: Command = "megatron" if backend is not None and backend.value == "megatron" else "sft"
+    return {("train", "args"): train, ("evaluate", "args"): "infer"}
 
 
 def load_values(
@@ -105,16 +121,18 @@ def check_schema(chart: Chart, values: Node) -> Iterator[Problem]:
         yield _problem(chart, values, path, message, "schema")
 
 
-def check_chart_rules(chart: Chart, values: Node) -> Iterator[Problem]:
+def check_chart_rules(chart: Chart, values: Node, deleted: Sequence[Path] = ()) -> Iterator[Problem]:
     """Yield what the chart's own `fail`s would say, and warnings; only for a chart that has the keys they are about."""
     wrong = list(violations(chart.schema, values.plain()))
     plain = repaired(values, chart.defaults, wrong, chart.schema)
     if not isinstance(plain, dict) or not chart.has_rules:
         return
+    for path in deleted:
+        restore(plain, chart.defaults, path)
     for path, message in chart_findings(plain):
-        if not explained(path, wrong):
+        if not explained(path, wrong) and not any(path[: len(gone)] == gone for gone in deleted):
             yield _problem(chart, values, path, message, "chart")
-    for path, message in () if wrong else chain(advice(plain), memory_advice(plain)):
+    for path, message in () if wrong or deleted else chain.from_iterable(rule(plain) for rule in _ADVICE):
         yield replace(_problem(chart, values, path, message, "advice"), severity="warning")
 
 

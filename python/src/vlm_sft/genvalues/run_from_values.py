@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from vlm_sft.errors import UserError
+from vlm_sft.genvalues.argument import argument as _arg
 from vlm_sft.genvalues.batch import Batch
-from vlm_sft.genvalues.image_tokens import limits, most_tokens
+from vlm_sft.genvalues.image_tokens import environment_of, limits, most_tokens
 from vlm_sft.genvalues.known_models import find_shape
 from vlm_sft.genvalues.linear import Group
 from vlm_sft.genvalues.lora import Lora
@@ -105,29 +106,6 @@ def run_from_values(values: Values, config: Path | None = None, rows: RowOverrid
     )
 
 
-def _arg(values: Values, key: str, default: Any) -> Any:  # noqa: ANN401 -- ms-swift's arguments are of every type
-    value = (values["train"].get("args") or {}).get(key)
-    return default if value is None else _like(key, value, default)
-
-
-def _like(key: str, value: Any, default: Any) -> Any:  # noqa: ANN401
-    """Return the value as the default's type: on ms-swift's command line "8192" is 8192, "true" is true.
-
-    Raises:
-        UserError: a number is needed, and it is none.
-    """
-    if isinstance(default, bool):
-        return value if isinstance(value, bool) else str(value).casefold() in ("true", "1", "yes")
-    if isinstance(default, str):
-        return str(value)
-    if not isinstance(default, int | float):
-        return value
-    try:
-        return type(default)(float(value))
-    except (TypeError, ValueError, OverflowError):
-        raise UserError(f"train.args.{key}: got {value!r}, need a number") from None
-
-
 def _lora(values: Values) -> Lora | None:
     tuner = _arg(values, "tuner_type", "lora")
     if tuner == "full":
@@ -143,8 +121,7 @@ def _image_tokens(values: Values, shape: Shape, rows: RowOverrides, tokens: int)
     """Return the most image tokens of a row: every image at its limit, but no more than the row holds."""
     if shape.vision is None:
         return 0
-    environment = {key: str(value) for key, value in (values["train"].get("env") or {}).items()}
-    return min(tokens, rows.images * most_tokens(shape.vision, limits(shape.vision, environment)))
+    return min(tokens, rows.images * most_tokens(shape.vision, limits(shape.vision, environment_of(values))))
 
 
 def _attention(name: str) -> Attention:

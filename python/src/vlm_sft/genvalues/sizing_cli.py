@@ -142,10 +142,11 @@ def hours(
     from vlm_sft.genvalues.gpu import find_gpu
     from vlm_sft.genvalues.hours import hours as hours_of
     from vlm_sft.genvalues.run_from_values import RowOverrides, batch_from_values, run_from_values
+    from vlm_sft.genvalues.run_steps import steps_of
 
     values = merged(path, chosen)
     run = run_from_values(values, config, RowOverrides(tokens or 0, images, supervised_share))
-    steps = sizing_report.steps_of(batch_from_values(values), _samples(values, samples, stats), values)
+    steps = steps_of(batch_from_values(values), _samples(values, samples, stats), values)
     if steps is None:
         raise UserError("train.dataset: the number of rows is not known; give --samples N or --stats stats.json")
     kind = find_gpu(gpu)

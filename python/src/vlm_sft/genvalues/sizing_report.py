@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from vlm_sft.genvalues.batch import Batch, reach, steps
+from vlm_sft.genvalues.batch import Batch, reach
 from vlm_sft.genvalues.fit import suggestions
 from vlm_sft.genvalues.gpu import Gpu
 from vlm_sft.genvalues.hours import Hours
 from vlm_sft.genvalues.memory import MOMENT_NAMES, Estimate
 from vlm_sft.genvalues.run_shape import RunShape
+from vlm_sft.genvalues.run_steps import counted_steps
 
-EPOCHS = 3.0  # ms-swift's default
 _SHOWN = 8
 
 
@@ -19,25 +19,11 @@ def product(batch: Batch) -> str:
     return f"{batch.effective} samples per optimizer step = {factors}"
 
 
-def steps_of(batch: Batch, samples: int | None, values: dict[str, Any]) -> int | None:
-    """Return the optimizer steps of the whole run, None when neither max_steps nor the samples are known."""
-    args = values["train"].get("args") or {}
-    max_steps = args.get("max_steps") or -1
-    if samples is None:
-        return max_steps if max_steps > 0 else None
-    epochs = float(args.get("num_train_epochs") or EPOCHS)
-    return steps(samples, batch, epochs, max_steps, bool(args.get("dataloader_drop_last"))).total
-
-
 def batch_text(batch: Batch, samples: int | None, values: dict[str, Any]) -> str:
     """Return the product, and the steps where the samples are known."""
     lines = [product(batch)]
     if samples is not None:
-        args = values["train"].get("args") or {}
-        drops = bool(args.get("dataloader_drop_last"))
-        counted = steps(
-            samples, batch, float(args.get("num_train_epochs") or EPOCHS), args.get("max_steps") or -1, drops
-        )
+        counted = counted_steps(batch, samples, values)
         lines.append(f"{counted.per_epoch} optimizer steps per epoch from {samples} samples, {counted.total} in all")
         if counted.left_out:
             lines.append(f"{counted.left_out} samples of each epoch are left out: ms-swift gives every rank as many")

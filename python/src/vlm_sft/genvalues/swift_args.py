@@ -13,7 +13,7 @@ from vlm_sft.genvalues.node import Path as KeyPath
 from vlm_sft.genvalues.problem import Problem
 from vlm_sft.genvalues.suggest import closest
 
-Command: TypeAlias = Literal["sft", "megatron"]
+Command: TypeAlias = Literal["sft", "infer", "megatron"]
 _TABLE = Path(__file__).parent / "data" / "swift_arguments.json"
 _NAMES = {
     "bool": "true or false",
@@ -23,12 +23,12 @@ _NAMES = {
     "list": "a list",
     "dict": "a mapping",
 }
-_COMMANDS = {"sft": "swift sft", "megatron": "megatron sft"}
+_COMMANDS = {"sft": "swift sft", "infer": "swift infer", "megatron": "megatron sft"}
 
 
 @cache
 def swift_arguments() -> dict[str, Any]:
-    """Return the table that swift_args_table.py makes: `ms_swift` (release), `sft`, `megatron`."""
+    """Return the table that swift_args_table.py makes: `ms_swift` (release), and the arguments by command."""
     table: dict[str, Any] = json.loads(_TABLE.read_text(encoding="utf-8"))
     return table
 

@@ -1,9 +1,10 @@
-"""Makes data/swift_arguments.json: name, types and choices of every argument of `swift sft` and `megatron sft`.
+"""Makes data/swift_arguments.json: name, types and choices of every argument of `swift sft`, `swift infer`
+and `megatron sft`.
 
     python -m vlm_sft.genvalues.swift_args_table        (needs ms-swift; takes 15 s)
 
-`swift sft` is read off the installed dataclass. Megatron's cannot be imported without megatron-core, so its own fields
-are read off its source, and those that it shares with `swift sft` off the dataclass.
+`swift sft` and `swift infer` are read off the installed dataclasses. Megatron's cannot be imported without
+megatron-core, so its own fields are read off its source, and those that it shares with `swift sft` off the dataclass.
 """
 
 # ruff: noqa: ANN401 - a type hint may be anything
@@ -40,10 +41,14 @@ def main() -> None:
 
 def build() -> dict[str, Any]:
     """Return the table of the installed release."""
-    from swift.arguments import BaseArguments, SftArguments
+    from swift.arguments import BaseArguments, InferArguments, SftArguments
 
-    base = _fields(BaseArguments)
-    return {"ms_swift": version("ms-swift"), "sft": _fields(SftArguments), "megatron": base | _megatron_fields()}
+    return {
+        "ms_swift": version("ms-swift"),
+        "sft": _fields(SftArguments),
+        "infer": _fields(InferArguments),
+        "megatron": _fields(BaseArguments) | _megatron_fields(),
+    }
 
 
 def _fields(cls: Any) -> dict[str, Argument]:
