@@ -16,10 +16,16 @@ ALLOWED = {
     "train": {"cluster", "genvalues"},
     "evaluate": {"train"},
     "cluster": set(),
+    "ddp_check": set(),
     "genvalues": set(),
 }
 HEAVY = {"torch", "transformers", "datasets", "peft", "swift"}
-MAY_IMPORT_HEAVY = {"train/swift_plugin/run_recorder.py", "genvalues/swift_args_table.py", "prepare/token_cost.py"}
+MAY_IMPORT_HEAVY = {
+    "train/swift_plugin/run_recorder.py",
+    "genvalues/swift_args_table.py",
+    "prepare/token_cost.py",
+    "ddp_check/rank.py",
+}
 
 
 def imported(path: Path) -> set[str]:

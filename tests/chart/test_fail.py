@@ -159,7 +159,7 @@ def test_whatever_the_chart_writes_is_refused_in_the_pass_through_maps(
     written: dict[tuple[str, str], set[str]] = {("train", "args"): {"resume_from_checkpoint"}}
     for change in ({}, nodes, cpu, {"offline": True}):
         for manifest in render(everything, change):
-            if manifest["kind"] == "Job" and (workload := component(manifest)) != "prepare":
+            if manifest["kind"] == "Job" and (workload := component(manifest)) in ("train", "evaluate"):
                 (container,) = manifest["spec"]["template"]["spec"]["containers"]
                 names = {variable["name"] for variable in container["env"]}
                 written.setdefault((workload, "env"), set()).update(names)

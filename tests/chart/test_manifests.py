@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 SUPPORTED = ("1.31", "1.37")  # oldest: Chart.yaml's kubeVersion; newest: what kubernetes-validate carries
 CASES = [*sorted((ROOT / "values").glob("*.yaml")), ROOT / "tests" / "data" / "chart" / "everything.yaml"]
 
+FOLDERS = {"HOME", "HF_HOME", "MODELSCOPE_CACHE", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR"}
+
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
 
@@ -82,14 +84,9 @@ def test_every_container_has_requests_limits_and_writable_folders(render: Render
             ].keys()
             mounted = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
             env = {variable["name"]: variable.get("value", "") for variable in container["env"]}
-            for name in (
-                "HOME",
-                "HF_HOME",
-                "MODELSCOPE_CACHE",
-                "TRITON_CACHE_DIR",
-                "TORCHINDUCTOR_CACHE_DIR",
-                "MPLCONFIGDIR",
-            ):
+            folders = {name for name in env if name == "HOME" or name.endswith(("_HOME", "_CACHE", "_DIR", "DIR"))}
+            assert folders == ({"HOME"} if component == "ddp-check" else FOLDERS)
+            for name in folders:
                 assert f"/{env[name].split('/')[1]}" in mounted, (component, name)
             assert container["command"][0] == "vlm-sft", "an argument list, never a shell line"
 
@@ -109,10 +106,12 @@ def test_gpus_go_to_those_who_ask(render: Render, everything: Path) -> None:
         ("train", "train"): 4,
         ("evaluate", "evaluate"): 2,
         ("jupyter", "jupyter"): 1,
+        ("ddp-check", "ddp-check"): 4,
+        ("storage-check", "storage-check"): 0,
     }
     selectors = {component: pod["nodeSelector"] for component, pod in pods(render(everything))}
     assert selectors["prepare"] == {"region": "here"}
-    assert selectors["train"] == selectors["jupyter"] == {"region": "here", "gpu": "a100"}
+    assert selectors["train"] == selectors["jupyter"] == selectors["ddp-check"] == {"region": "here", "gpu": "a100"}
 
 
 def test_the_api_token_is_where_a_job_is_released_and_nowhere_else(render: Render, everything: Path) -> None:
@@ -146,7 +145,8 @@ def test_the_hub_token_comes_by_reference_to_those_who_use_the_hub(render: Rende
         for container in containers(pod):
             (found,) = [v for v in container["env"] if v["name"] == "HF_TOKEN"] or [None]
             token[component, container["name"]] = found and found["valueFrom"]
-    assert token.pop(("prepare", "release")) is None
+    for without in (("prepare", "release"), ("ddp-check", "ddp-check"), ("storage-check", "storage-check")):
+        assert token.pop(without) is None
     reference = {"secretKeyRef": {"name": "hf-token", "key": "token", "optional": False}}
     assert list(token.values()) == [reference] * 7
 
@@ -158,6 +158,8 @@ def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
         "prepare": None,
         "train": True,
         "evaluate": True,
+        "ddp-check": None,
+        "storage-check": None,
     }
     prepare = jobs["prepare"]["spec"]["template"]
     assert [container["name"] for container in containers(prepare["spec"])] == [
@@ -289,7 +291,7 @@ def test_pods_spread_as_asked_and_gpu_pods_take_the_runtime_class(render: Render
         first, second = pod["topologySpreadConstraints"]
         assert first == {**constraint, "labelSelector": {"matchLabels": labels}}
         assert second == mine
-        assert pod.get("runtimeClassName") == (None if component == "prepare" else "nvidia")
+        assert pod.get("runtimeClassName") == (None if component in ("prepare", "storage-check") else "nvidia")
 
 
 def test_a_network_policy_leaves_the_release_to_itself(render: Render, everything: Path) -> None:
@@ -328,14 +330,15 @@ def test_claims_are_kept_or_left_to_the_release(render: Render, everything: Path
     (cache,) = [m for m in manifests if m["kind"] == "PersistentVolumeClaim"]
     assert "annotations" not in cache["metadata"]
     assert "storageClassName" not in cache["spec"]
-    for _, pod in pods(manifests):
+    for component, pod in pods(manifests):
         claims = [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v]
-        assert claims == ["x-cache", "ours"]
+        assert claims == ([] if component == "ddp-check" else ["x-cache", "ours"])
 
 
 def test_jupyter_has_a_service_and_no_token_in_sight(render: Render) -> None:
     manifests = render(ROOT / "values" / "jupyter-2gpu.yaml", release="lab")
-    assert {m["kind"] for m in manifests} == {"PersistentVolumeClaim", "Pod", "Service"}
+    assert {m["kind"] for m in manifests} == {"PersistentVolumeClaim", "Pod", "Service", "Job"}
+    assert [m["metadata"]["name"] for m in manifests if m["kind"] == "Job"] == ["lab-storage-check"]
     pod = next(m for m in manifests if m["kind"] == "Pod")
     service = next(m for m in manifests if m["kind"] == "Service")
     assert service["spec"]["type"] == "ClusterIP"

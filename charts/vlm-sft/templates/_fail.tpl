@@ -130,7 +130,7 @@
 
 {{- define "vlm-sft.check.resources" -}}
 {{- $problems := list }}
-{{- range $workload := list "prepare" "train" "evaluate" "jupyter" }}
+{{- range $workload := list "prepare" "train" "evaluate" "jupyter" "ddpCheck" }}
 {{- $values := index $.Values $workload }}
 {{- $limits := $values.resources.limits | default dict }}
 {{- if $values.enabled }}

@@ -14,6 +14,8 @@ COMMANDS = {
     "train": ("vlm_sft.train.cli", "preflight, then ms-swift, resumed where it was interrupted"),
     "evaluate": ("vlm_sft.evaluate.cli", "generate answers with the trained model and score them"),
     "report": ("vlm_sft.train.report_cli", "show a run's report as a table"),
+    "ddp-check": ("vlm_sft.ddp_check.cli", "a tiny DDP training that tells a broken NCCL from a broken script"),
+    "storage-check": ("vlm_sft.cluster.storage_check", "write, rename and read a file on the claims"),
     "jupyter": ("vlm_sft.cluster.jupyter", "JupyterLab behind a token that is made once and kept"),
     "sample": ("vlm_sft.sample.cli", "write a small data set, photographs and a tiny model to try everything on"),
 }

@@ -22,7 +22,7 @@ class LazyGroup(click.Group):
         """Import and return the sub-command, or None when there is none of that name."""
         if cmd_name not in self.lazy:
             return None
-        command: click.Command = getattr(import_module(self.lazy[cmd_name][0]), cmd_name)
+        command: click.Command = getattr(import_module(self.lazy[cmd_name][0]), cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,0 +1,64 @@
+{{/* Job that `helm test` runs: the processes of training, none of its data, no claim. */}}
+{{- define "vlm-sft.ddpCheck.spec" -}}
+{{- $check := .Values.ddpCheck }}
+{{- $train := .Values.train }}
+{{- $nodes := int $train.nodes }}
+{{- $gpus := eq $train.accelerator "gpu" | ternary (int $train.gpusPerNode) 0 }}
+{{- $devices := include "vlm-sft.fabric.resources" . | fromJson -}}
+backoffLimit: 0
+activeDeadlineSeconds: {{ $check.activeDeadlineSeconds | toJson }}
+# The log can be read for a day; nobody uninstalls what a test hook made.
+ttlSecondsAfterFinished: 86400
+{{- if gt $nodes 1 }}
+completionMode: Indexed
+completions: {{ $nodes }}
+parallelism: {{ $nodes }}
+{{- end }}
+template:
+  metadata:
+    labels: {{- include "vlm-sft.selectorLabels" (dict "root" . "component" "ddp-check") | nindent 6 }}
+  spec:
+    restartPolicy: Never
+    {{- if gt $nodes 1 }}
+    subdomain: {{ .Release.Name }}-ddp-check
+    {{- end }}
+    {{- include "vlm-sft.podBasics" (dict "root" . "component" "ddp-check" "gpus" $gpus "nodes" $nodes) | nindent 4 }}
+    {{- with include "vlm-sft.fabric.pod" . }}{{ . | nindent 4 }}{{ end }}
+    containers:
+      - name: ddp-check
+        {{- include "vlm-sft.containerBasics" . | nindent 8 }}
+            {{- with include "vlm-sft.fabric.capabilities" . }}{{ . | nindent 12 }}{{ end }}
+        command:
+          - vlm-sft
+          - ddp-check
+          - --gpus={{ $gpus }}
+          - --processes={{ int $train.gpusPerNode }}
+          - --timeout-s={{ $check.timeoutSeconds | toJson }}
+        env:
+          - {name: HOME, value: /tmp}
+          - {name: USER, value: vlm-sft}
+          - {name: PYTHONUNBUFFERED, value: "1"}
+          {{- range $name, $value := include "vlm-sft.given" $train.env | fromJson }}
+          {{- if not (hasKey $.Values.fabric.env $name) }}
+          - name: {{ $name }}
+            value: {{ kindIs "string" $value | ternary $value (toJson $value) | include "vlm-sft.literal" }}
+          {{- end }}
+          {{- end }}
+          {{- if gt $nodes 1 }}
+          - {name: NNODES, value: {{ $nodes | quote }}}
+          - name: NODE_RANK
+            valueFrom: {fieldRef: {fieldPath: "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
+          - {name: MASTER_ADDR, value: {{ .Release.Name }}-ddp-check-0.{{ .Release.Name }}-ddp-check}
+          - {name: MASTER_PORT, value: "29500"}
+          {{- end }}
+          {{- with include "vlm-sft.fabric.env" . }}{{ . | trim | nindent 10 }}{{ end }}
+        resources: {{- include "vlm-sft.resources" (dict "root" . "resources" $check.resources "gpus" $gpus "more" $devices) | nindent 10 }}
+        volumeMounts:
+          - {name: tmp, mountPath: /tmp}
+          - {name: shm, mountPath: /dev/shm}
+    volumes:
+      - name: tmp
+        emptyDir: {}
+      - name: shm
+        emptyDir: {medium: Memory, sizeLimit: {{ $check.shmSize | toJson }}}
+{{- end }}

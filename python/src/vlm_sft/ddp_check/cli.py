@@ -1,0 +1,33 @@
+"""`vlm-sft ddp-check`: parses and prints; the check itself is in `vlm_sft.ddp_check.run`."""
+
+import click
+
+from vlm_sft.ddp_check.run import check, group_from_environment
+
+
+@click.command()
+@click.option("--gpus", type=click.IntRange(min=0), default=0, help="GPUs of this node, a process each, over NCCL.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Processes of this node on its CPUs, over gloo, where --gpus is 0.",
+)
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(min=1),
+    default=120,
+    show_default=True,
+    help="Seconds for each phase: device, rendezvous, all-reduce, DDP.",
+)
+def ddp_check(gpus: int, processes: int, timeout_s: float) -> None:
+    """Train a tiny model with DDP, to tell a broken network or NCCL from a broken training script.
+
+    Several nodes: NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT, as for training. Exit codes: 0 all phases passed,
+    1 one failed: the message says which, and what is at fault.
+    """
+    group = group_from_environment(gpus or processes, "nccl" if gpus else "gloo")
+    found = check(group, timeout_s, lambda line: click.echo(line, err=True))
+    if found is not None:
+        click.echo(found)

@@ -1,0 +1,178 @@
+"""One rank of the check: device, rendezvous, all-reduce, DDP, each with its own time limit [s] and its own message.
+
+Started by `vlm_sft.ddp_check.run` as `rank.py RESULT TIMEOUT_S BACKEND`, with torchrun's variables; rank 0 writes
+RESULT.
+"""
+
+import hashlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+RANK, WORLD, LOCAL = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+HOST, PORT = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+PAYLOAD_BYTES = {"gloo": 64 << 20, "nccl": 256 << 20}  # large enough that latency does not count
+MEASURE_S, MOST_ROUNDS = 2.0, 20
+STEPS, ROWS, FEATURES = 30, 64, 16
+OURS_FIRST_S = 30  # torch's own limits come later, so that the message here is the one that is read
+HINTS = {
+    "device": "the driver, or the pod's GPUs, are at fault; look at `nvidia-smi` in the pod",
+    "rendezvous": "names or the network between the pods are at fault, not NCCL and not the training script",
+    "all-reduce": "the processes know each other but cannot exchange data: {backend} is at fault, not the training "
+    "script; look at {settings}",
+    "DDP": "all-reduce works, so the network is not at fault; torch or its CUDA libraries are",
+}
+SETTINGS = {
+    "gloo": "GLOO_SOCKET_IFNAME",
+    "nccl": "NCCL_SOCKET_IFNAME, NCCL_IB_HCA and /dev/shm; NCCL_DEBUG=INFO tells more",
+}
+
+
+class WrongError(Exception):
+    """Something that torch does not complain of is wrong."""
+
+
+def fail(phase: str, backend: str, what: str) -> None:
+    """Say which phase failed, and end this process whatever its other threads wait for."""
+    hint = HINTS[phase].format(backend=backend, settings=SETTINGS[backend])
+    print(f"error: rank {RANK}: {phase}: {what}; {hint}", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(1)
+
+
+@contextmanager
+def phase(name: str, timeout_s: float, backend: str) -> Iterator[None]:
+    """Run a phase within its time; whatever goes wrong in it ends the process with one line."""
+    watchdog = threading.Timer(timeout_s, fail, (name, backend, f"not done after {timeout_s:.0f} s"))
+    watchdog.daemon = True
+    watchdog.start()
+    started_s = time.monotonic()
+    try:
+        yield
+    except Exception as error:  # torch raises a dozen kinds; each is told
+        kind = "" if isinstance(error, WrongError) else f"{type(error).__name__}: "
+        fail(name, backend, f"{kind}{str(error).strip().partition(chr(10))[0].rstrip('.')}")
+    finally:
+        watchdog.cancel()
+    if RANK == 0:
+        print(f"{name}: ok after {time.monotonic() - started_s:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def device_of(backend: str) -> torch.device:
+    """Return this rank's device, having computed on it."""
+    if backend == "gloo":
+        return torch.device("cpu")
+    if torch.cuda.device_count() <= LOCAL:
+        raise WrongError(f"torch {torch.__version__} sees {torch.cuda.device_count()} GPUs, need {LOCAL + 1}")
+    torch.cuda.set_device(LOCAL)
+    device = torch.device("cuda", LOCAL)
+    ones = torch.ones(64, 64, device=device)
+    if (ones @ ones).sum().item() != 64.0**3:
+        raise WrongError("a matrix product is wrong")
+    return device
+
+
+def rendezvous(timeout_s: float) -> Any:  # noqa: ANN401 - torch exports no type of its stores
+    """Return the store that all ranks have joined; rank 0 serves it."""
+    deadline = time.monotonic() + timeout_s
+    while True:  # a headless Service's name appears some seconds after its pod
+        try:
+            socket.getaddrinfo(HOST, PORT)
+            break
+        except socket.gaierror as error:
+            if time.monotonic() >= deadline:
+                raise WrongError(f"{HOST}: {error.strerror}") from None
+            time.sleep(1)
+    limit = timedelta(seconds=timeout_s)
+    return dist.TCPStore(HOST, PORT, WORLD, RANK == 0, limit)  # type: ignore[attr-defined]
+
+
+def round_seconds(device: torch.device, payload: torch.Tensor, rounds: int) -> float:
+    """Return how long one all-reduce takes [s], the slowest rank's figure on all of them."""
+    dist.barrier()
+    started_s = time.perf_counter()
+    for _ in range(rounds):
+        dist.all_reduce(payload)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    seconds = torch.tensor([(time.perf_counter() - started_s) / rounds], device=device)
+    dist.all_reduce(seconds, op=dist.ReduceOp.MAX)
+    return float(seconds.item())
+
+
+def train(device: torch.device) -> dict[str, Any]:
+    """Train with DDP on other rows in each rank; the ranks end alike only if they exchanged their gradients."""
+    torch.manual_seed(RANK)  # other weights in each rank too: DDP starts by sending those of rank 0
+    layers = [torch.nn.Linear(FEATURES, 32), torch.nn.Tanh(), torch.nn.Linear(32, 1)]
+    model = DistributedDataParallel(
+        torch.nn.Sequential(*layers).to(device), device_ids=[LOCAL] if device.type == "cuda" else None
+    )
+    rows = torch.randn(ROWS, FEATURES).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(STEPS):
+        loss = torch.nn.functional.mse_loss(model(rows), rows.mean(dim=1, keepdim=True))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        mean = loss.detach() / WORLD
+        dist.all_reduce(mean)
+        losses.append(float(mean.item()))
+    digest = hashlib.sha256()
+    for parameter in model.parameters():
+        digest.update(parameter.detach().cpu().numpy().tobytes())
+    weights: list[Any] = [None] * WORLD
+    dist.all_gather_object(weights, digest.hexdigest())
+    if len(set(weights)) != 1:
+        raise WrongError(f"the ranks ended with {len(set(weights))} different models")
+    if not losses[-1] < losses[0]:
+        raise WrongError(f"the loss did not fall: {losses[0]:.4f} -> {losses[-1]:.4f}")
+    return {"first_loss": losses[0], "last_loss": losses[-1], "steps": STEPS}
+
+
+def main(result: Path, timeout_s: float, backend: str) -> None:
+    """Run all phases."""
+    with phase("device", timeout_s, backend):
+        device = device_of(backend)
+    with phase("rendezvous", timeout_s + 5, backend):  # torch's own limit first: it says how many came
+        store = rendezvous(timeout_s)
+    with phase("all-reduce", timeout_s, backend):
+        limit = timedelta(seconds=timeout_s + OURS_FIRST_S)
+        dist.init_process_group(backend, store=store, rank=RANK, world_size=WORLD, timeout=limit)
+        ones = torch.ones(1, device=device)
+        dist.all_reduce(ones)
+        if int(ones.item()) != WORLD:
+            raise WrongError(f"ones of {WORLD} ranks add up to {ones.item():g}")
+        payload = torch.zeros(PAYLOAD_BYTES[backend] // 4, device=device)  # fp32: 4 bytes each
+        first_s = round_seconds(device, payload, 1)
+        rounds = max(1, min(MOST_ROUNDS, int(MEASURE_S / first_s)))  # the same on all ranks: first_s is
+        seconds = round_seconds(device, payload, rounds)
+    import_module("torch._dynamo")  # DDP does it, for many seconds; a slow disk is no fault of DDP's
+    with phase("DDP", timeout_s, backend):
+        trained = train(device)
+    if RANK == 0:
+        found = {
+            "ranks_in_all_reduce": int(ones.item()),
+            "bytes": PAYLOAD_BYTES[backend],
+            "seconds": seconds,
+            **trained,
+        }
+        result.write_text(json.dumps(found))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3])

@@ -1,0 +1,143 @@
+"""The check on one node: starts a process per rank, waits within a bound, and joins what they found.
+
+The ranks are started without torchrun, whose own rendezvous and restarts would stand between a fault and its message.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlm_sft.errors import UserError
+
+RANK = Path(__file__).parent / "rank.py"
+PHASES = 4
+START_S = 180  # [s] torch's import from a cold disk
+FOLLOW_S = 5  # [s] in which the other ranks of a failed one may tell their side
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes that are to be one group; `processes` on each of `nodes` nodes."""
+
+    processes: int
+    nodes: int
+    node_rank: int
+    host: str
+    port: int
+    backend: str  # nccl on GPUs, gloo on CPUs
+
+    @property
+    def world_size(self) -> int:
+        """Ranks on all nodes."""
+        return self.processes * self.nodes
+
+
+def group_from_environment(processes: int, backend: str) -> Group:
+    """Return the group that NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT describe, as in training; else this node.
+
+    Raises:
+        UserError: a variable is no number, or several nodes have no address to meet at.
+    """
+    try:
+        nodes, node_rank = int(os.environ.get("NNODES", "1")), int(os.environ.get("NODE_RANK", "0"))
+        port = int(os.environ.get("MASTER_PORT", "29500"))
+    except ValueError as error:
+        raise UserError(f"NNODES, NODE_RANK, MASTER_PORT: {error}; each is a whole number") from None
+    if nodes == 1:
+        return Group(processes, 1, 0, "127.0.0.1", _free_port(), backend)
+    if "MASTER_ADDR" not in os.environ:
+        raise UserError(f"MASTER_ADDR: not set, but NNODES is {nodes}; name the host of the first node")
+    return Group(processes, nodes, node_rank, os.environ["MASTER_ADDR"], port, backend)
+
+
+def check(group: Group, timeout_s: float, say: Callable[[str], None]) -> str | None:
+    """Run this node's ranks to their end; return the table of findings on the first node, None on the others.
+
+    Raises:
+        UserError: a rank failed; its own line above says in which phase and what is at fault.
+    """
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    processes: list[subprocess.Popen[bytes]] = []
+    with tempfile.TemporaryDirectory(prefix="vlm-sft-") as folder:
+        result = Path(folder) / "result.json"
+        try:
+            for local in range(group.processes):
+                command = [sys.executable, str(RANK), str(result), str(timeout_s), group.backend]
+                processes.append(subprocess.Popen(command, env=_environment(group, local)))
+            _wait(processes, START_S + PHASES * timeout_s, group, say)
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+            signal.signal(signal.SIGTERM, previous)
+        return table(group, json.loads(result.read_text())) if group.node_rank == 0 else None
+
+
+def _environment(group: Group, local: int) -> dict[str, str]:
+    numbers = {
+        "RANK": group.node_rank * group.processes + local,
+        "WORLD_SIZE": group.world_size,
+        "LOCAL_RANK": local,
+        "MASTER_ADDR": group.host,
+        "MASTER_PORT": group.port,
+    }
+    return {"OMP_NUM_THREADS": "1", **os.environ, **{name: str(value) for name, value in numbers.items()}}
+
+
+def _wait(processes: list[subprocess.Popen[bytes]], limit_s: float, group: Group, say: Callable[[str], None]) -> None:
+    """Wait for all ranks; soon after one has failed, or after the limit, give up."""
+    deadline, told = time.monotonic() + limit_s, False
+    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+        if not told and any(process.poll() for process in processes):
+            told, deadline = True, min(deadline, time.monotonic() + FOLLOW_S)
+        time.sleep(0.05)
+    for local, process in enumerate(processes):
+        if process.poll() is not None and process.returncode < 0:
+            name = signal.Signals(-process.returncode).name
+            hint = ": out of host memory?" if name == "SIGKILL" else ""
+            say(f"error: rank {group.node_rank * group.processes + local}: ended by {name}{hint}")
+    if any(process.poll() != 0 for process in processes):
+        limit = "" if any(process.poll() for process in processes) else f" after {limit_s:.0f} s"
+        raise UserError(f"ddp-check: failed{limit}; the first line above that begins with `error: rank` says where")
+
+
+def bus_bandwidth_gib_s(size_bytes: int, seconds: float, ranks: int) -> float:
+    """Return an all-reduce's bus bandwidth [GiB/s]: 2(n-1)/n x size / time, which n ranks do not change.
+
+    Source: NCCL-tests, doc/PERFORMANCE.md: each rank sends and receives 2(n-1)/n of the data.
+    """
+    return 2 * (ranks - 1) / ranks * size_bytes / seconds / 2**30
+
+
+def table(group: Group, found: dict[str, Any]) -> str:
+    """Return what the ranks found, one question per line."""
+    where = f"{group.nodes} nodes" if group.nodes > 1 else "1 node"
+    size, seconds = found["bytes"], found["seconds"]
+    bandwidth = f"{bus_bandwidth_gib_s(size, seconds, group.world_size):.2f} GiB/s"
+    rows = [
+        ("processes", f"{group.world_size} on {where} ({group.backend})"),
+        ("one group", f"an all-reduce of ones gave {found['ranks_in_all_reduce']}"),
+        ("bus bandwidth", f"{bandwidth} (all-reduce of {size >> 20} MiB in {seconds * 1000:.1f} ms)"),
+        ("loss", f"{found['first_loss']:.4f} -> {found['last_loss']:.4f} in {found['steps']} DDP steps"),
+        ("weights", "the same on all ranks"),
+    ]
+    if group.world_size == 1:
+        rows[2] = ("bus bandwidth", "none with one process")
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

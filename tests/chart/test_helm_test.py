@@ -1,0 +1,71 @@
+"""What `helm test` runs: a look at the claims, and DDP over the processes of training without its claims and data."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Manifest = dict[str, Any]
+Render = Callable[..., list[Manifest]]
+
+
+def hooks(manifests: list[Manifest]) -> dict[str, Manifest]:
+    return {m["metadata"]["name"]: m for m in manifests if "helm.sh/hook" in m["metadata"].get("annotations", {})}
+
+
+def test_only_helm_test_makes_them_and_each_time_anew(render: Render, everything: Path) -> None:
+    found = {name: job["metadata"]["annotations"] for name, job in hooks(render(everything)).items()}
+    anew = {"helm.sh/hook": "test", "helm.sh/hook-delete-policy": "before-hook-creation"}
+    assert found == {"x-ddp-check": anew, "x-storage-check": {**anew, "helm.sh/hook-weight": "-1"}}
+    assert hooks(render(everything, {"ddpCheck": {"enabled": False}})).keys() == {"x-storage-check"}
+
+
+def test_the_check_of_ddp_has_training_s_processes_and_none_of_its_claims(render: Render, everything: Path) -> None:
+    env = {"NCCL_IB_DISABLE": 1, "NCCL_SOCKET_IFNAME": "$(X)", "NCCL_DEBUG": "INFO"}
+    fabric = {"env": {"NCCL_DEBUG": "WARN"}, "resources": {"rdma/hca": 1}, "hostNetwork": True, "ipcLock": True}
+    manifests = render(everything, {"train": {"env": env}, "fabric": fabric})
+    spec = hooks(manifests)["x-ddp-check"]["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 2, 2)
+    pod = spec["template"]["spec"]
+    assert {volume["name"] for volume in pod["volumes"]} == {"tmp", "shm"}
+    (container,) = pod["containers"]
+    assert container["command"] == ["vlm-sft", "ddp-check", "--gpus=4", "--processes=4", "--timeout-s=120"]
+    env = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert env == {
+        "HOME": "/tmp",
+        "USER": "vlm-sft",
+        "PYTHONUNBUFFERED": "1",
+        "IMAGE_MAX_TOKEN_NUM": "2048",
+        "NCCL_IB_DISABLE": "1",
+        "NCCL_SOCKET_IFNAME": "$$(X)",
+        "NNODES": "2",
+        "NODE_RANK": None,
+        "MASTER_ADDR": "x-ddp-check-0.x-ddp-check",
+        "MASTER_PORT": "29500",
+        "NCCL_DEBUG": "WARN",
+    }
+    assert (pod["hostNetwork"], container["resources"]["limits"]["rdma/hca"]) == (True, 1)
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["IPC_LOCK"]}
+    (service,) = [m for m in manifests if m["kind"] == "Service" and m["metadata"]["name"] == "x-ddp-check"]
+    assert service["spec"] == {
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,
+        "selector": spec["template"]["metadata"]["labels"],
+    }
+    assert pod["subdomain"] == "x-ddp-check"
+
+
+def test_one_node_of_cpus_needs_no_service_and_no_gpus(render: Render, everything: Path) -> None:
+    cpu = {"accelerator": "cpu", "sharding": "ddp", "nodes": 1, "gpusPerNode": 3, "effectiveBatchSize": None}
+    manifests = render(everything, {"train": cpu})
+    spec = hooks(manifests)["x-ddp-check"]["spec"]
+    assert "completionMode" not in spec
+    (container,) = spec["template"]["spec"]["containers"]
+    assert container["command"][2:4] == ["--gpus=0", "--processes=3"]
+    assert container["resources"]["limits"] == {"cpu": 4, "memory": "16Gi"}
+    assert not [m for m in manifests if m["kind"] == "Service" and m["metadata"]["name"] == "x-ddp-check"]
+
+
+def test_the_look_at_the_claims_mounts_both(render: Render, everything: Path) -> None:
+    (container,) = hooks(render(everything))["x-storage-check"]["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["vlm-sft", "storage-check", "/cache", "/outputs"]
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/cache", "/outputs", "/tmp"}

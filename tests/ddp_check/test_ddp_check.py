@@ -1,0 +1,117 @@
+"""The check passes on CPU processes that can speak to each other, and names the phase that fails where they cannot."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from vlm_sft.ddp_check import run
+from vlm_sft.errors import UserError
+
+LAST = "error: ddp-check: failed; the first line above that begins with `error: rank` says where\n"
+
+
+def ddp_check(*options: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).parent / "vlm-sft", "ddp-check", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
+
+
+def test_two_processes_are_one_group_that_trains_one_model() -> None:
+    done = ddp_check("--processes", "2")
+    assert done.returncode == 0, done.stderr
+    assert re.sub(r"\d+\.\d+", "N", done.stdout) == (
+        "processes      2 on 1 node (gloo)\n"
+        "one group      an all-reduce of ones gave 2\n"
+        "bus bandwidth  N GiB/s (all-reduce of 64 MiB in N ms)\n"
+        "loss           N -> N in 30 DDP steps\n"
+        "weights        the same on all ranks\n"
+    )
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == [
+        "device",
+        "rendezvous",
+        "all-reduce",
+        "DDP",
+    ]
+
+
+def test_a_node_that_does_not_come_is_a_matter_of_rendezvous() -> None:
+    env = {"NNODES": "2", "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(run._free_port())}
+    done = ddp_check("--processes", "1", "--timeout-s", "1", **env)
+    assert done.returncode == 1
+    assert re.sub(r"\d+ s", "N s", re.sub(r"after \d+ sec", "after N sec", done.stderr)) == (
+        "device: ok after 0.N s\n"
+        "error: rank 0: rendezvous: DistStoreError: Timed out after N seconds waiting for clients. 1/2 clients joined; "
+        "names or the network between the pods are at fault, not NCCL and not the training script\n" + LAST
+    )
+
+
+def test_an_interface_that_is_not_there_is_a_matter_of_all_reduce() -> None:
+    done = ddp_check("--processes", "1", GLOO_SOCKET_IFNAME="nosuch0")
+    assert done.returncode == 1
+    error = done.stderr.splitlines()[2]
+    assert error.startswith("error: rank 0: all-reduce: RuntimeError: ")
+    assert error.endswith(
+        "Unable to find address for: nosuch0; the processes know each other but cannot exchange data: gloo is at "
+        "fault, not the training script; look at GLOO_SOCKET_IFNAME"
+    )
+
+
+def test_gpus_that_are_not_there_are_a_matter_of_the_device() -> None:
+    done = ddp_check("--gpus", "1", CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 1
+    (error, last) = done.stderr.splitlines(keepends=True)
+    assert re.fullmatch(
+        r"error: rank 0: device: torch \S+ sees 0 GPUs, need 1; the driver, or the pod's GPUs, are at fault; "
+        r"look at `nvidia-smi` in the pod\n",
+        error,
+    )
+    assert last == LAST
+
+
+def test_bus_bandwidth_does_not_depend_on_how_many_ranks_share_the_work() -> None:
+    assert run.bus_bandwidth_gib_s(1 << 30, 0.5, 2) == 2.0
+    assert run.bus_bandwidth_gib_s(1 << 30, 0.5, 4) == 3.0
+    assert run.bus_bandwidth_gib_s(1 << 30, 0.5, 1) == 0.0
+
+
+def rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> run.Group:
+    """Put a script in the place of the rank; return a group of two."""
+    (tmp_path / "rank.py").write_text(f"import os, signal, time\nrank = os.environ['RANK']\n{script}\n")
+    monkeypatch.setattr(run, "RANK", tmp_path / "rank.py")
+    monkeypatch.setattr(run, "FOLLOW_S", 0.3)
+    return run.Group(2, 2, 1, "127.0.0.1", 1, "gloo")
+
+
+def test_a_rank_that_is_killed_is_named_and_the_others_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = rank(tmp_path, monkeypatch, "os.kill(os.getpid(), signal.SIGKILL) if rank == '3' else time.sleep(60)")
+    said: list[str] = []
+    started_s = time.monotonic()
+    with pytest.raises(UserError, match="ddp-check: failed; the first line"):
+        run.check(group, 1, said.append)
+    assert said == ["error: rank 3: ended by SIGKILL: out of host memory?"]
+    assert time.monotonic() - started_s < 30
+
+
+def test_ranks_that_never_end_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = rank(tmp_path, monkeypatch, "time.sleep(60)")
+    monkeypatch.setattr(run, "START_S", 0)
+    with pytest.raises(UserError, match=r"ddp-check: failed after 1 s; the first line"):
+        run.check(group, 0.25, print)
+
+
+def test_another_node_says_nothing_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run.check(rank(tmp_path, monkeypatch, ""), 1, print) is None
+
+
+def test_several_nodes_need_a_place_to_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NNODES", "2")
+    with pytest.raises(UserError, match="MASTER_ADDR: not set, but NNODES is 2; name the host of the first node"):
+        run.group_from_environment(1, "gloo")
+    monkeypatch.setenv("NNODES", "two")
+    with pytest.raises(UserError, match="NNODES, NODE_RANK, MASTER_PORT: invalid literal"):
+        run.group_from_environment(1, "gloo")
