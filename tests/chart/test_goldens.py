@@ -1,18 +1,26 @@
 """Every experiment renders to the manifests and notes kept in tests/data/goldens, with Helm 3 and Helm 4.
 
-`make goldens` writes them anew; the diff is what a change of the chart does to every experiment.
+What a cluster's overlay changes in each experiment is kept as the difference from the experiment's own golden: one line
+a value that goes (-) or comes (+), with HASH for the hashes in names. `make goldens` writes all of it anew; the diff is
+what a change of the chart does to every experiment.
 """
 
+import json
+import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "vlm-sft"
 GOLDENS = ROOT / "tests" / "data" / "goldens"
 EXPERIMENTS = sorted((ROOT / "values").glob("*.yaml"))
+CLUSTERS = sorted((ROOT / "values" / "clusters").glob("*.yaml"))
+HASH = re.compile(r"\b[0-9a-f]{8}\b")
 
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -33,9 +41,55 @@ def test_every_experiment_renders_as_its_golden(run_helm: Helm, update_goldens: 
         assert text == file.read_text(encoding="utf-8"), f"{file.name} differs; `make goldens`, then read the diff"
 
 
-def test_no_golden_is_left_of_an_experiment_that_is_gone() -> None:
-    names = {path.name.partition(".")[0] for path in GOLDENS.iterdir()}
+@pytest.mark.parametrize("cluster", CLUSTERS, ids=lambda path: path.stem)
+def test_every_cluster_file_changes_what_its_golden_says(run_helm: Helm, update_goldens: bool, cluster: Path) -> None:
+    sections = []
+    for values in EXPERIMENTS:
+        command = ["template", values.stem, CHART, "-f", cluster, "-f", values, "--kube-version", "1.31"]
+        done = run_helm(*command)
+        assert done.returncode == 0, done.stderr
+        own = (GOLDENS / f"{values.stem}.yaml").read_text(encoding="utf-8")
+        sections.append(f"{values.stem}\n{difference(own, done.stdout)}")
+    file = GOLDENS / "clusters" / f"{cluster.stem}.txt"
+    if update_goldens:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("\n".join(sections), encoding="utf-8")
+    assert "\n".join(sections) == file.read_text(encoding="utf-8"), f"{file.name} differs; `make goldens`"
+
+
+def difference(before: str, after: str) -> str:
+    """Return the values that go and come between two renderings: `+ Job/x-train-HASH spec.suspend: true`."""
+    old, new = (dict(flat(text)) for text in (before, after))
+    lines = [
+        f"  {sign} {path}: {values[path]}\n"
+        for path in dict.fromkeys([*old, *new])
+        for sign, values, others in (("-", old, new), ("+", new, old))
+        if path in values and values[path] != others.get(path)
+    ]
+    return "".join(lines)
+
+
+def flat(text: str) -> Iterator[tuple[str, str]]:
+    """Yield path and value of every leaf of every manifest, with HASH for hashes."""
+
+    def leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
+        if isinstance(value, dict) and value and not path.endswith("Selector"):
+            for key, child in value.items():
+                yield from leaves(child, f"{path}.{key}")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for number, child in enumerate(value):
+                yield from leaves(child, f"{path}[{child.get('name', number)}]")
+        else:
+            yield HASH.sub("HASH", path), HASH.sub("HASH", json.dumps(value))
+
+    for manifest in filter(None, yaml.safe_load_all(text)):
+        yield from leaves(manifest, f"{manifest['kind']}/{manifest['metadata']['name']} ")
+
+
+def test_no_golden_is_left_of_what_is_gone() -> None:
+    names = {path.name.partition(".")[0] for path in GOLDENS.iterdir() if path.is_file()}
     assert names == {path.stem for path in EXPERIMENTS}
+    assert {path.stem for path in (GOLDENS / "clusters").iterdir()} == {path.stem for path in CLUSTERS}
 
 
 @pytest.mark.parametrize("major", [3, 4])

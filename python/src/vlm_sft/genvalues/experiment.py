@@ -17,6 +17,7 @@ from vlm_sft.genvalues.json_schema import violations
 from vlm_sft.genvalues.memory_advice import memory_advice
 from vlm_sft.genvalues.merge import merge_defaults, merge_files
 from vlm_sft.genvalues.node import Node, Origin, Path, dotted
+from vlm_sft.genvalues.policy import Policy, policies_beside
 from vlm_sft.genvalues.problem import Problem
 from vlm_sft.genvalues.repair import explained, repaired
 from vlm_sft.genvalues.set_option import Form, SetError, apply_set
@@ -75,7 +76,7 @@ def load_experiment(
     for place, command in arguments_by_place(values).items():
         given = values.get(place)
         errors += check_arguments(given, place, command) if given is not None else ()
-    errors += check_chart_rules(chart, values, list(deleted))
+    errors += check_chart_rules(chart, values, list(deleted), policies_beside(overlays))
     wrong = {error.key for error in errors}
     problems += errors
     problems += (warning for warning in warnings if warning.key not in wrong)
@@ -121,7 +122,9 @@ def check_schema(chart: Chart, values: Node) -> Iterator[Problem]:
         yield _problem(chart, values, path, message, "schema")
 
 
-def check_chart_rules(chart: Chart, values: Node, deleted: Sequence[Path] = ()) -> Iterator[Problem]:
+def check_chart_rules(
+    chart: Chart, values: Node, deleted: Sequence[Path] = (), policies: Sequence[Policy] = ()
+) -> Iterator[Problem]:
     """Yield what the chart's own `fail`s would say, and warnings; only for a chart that has the keys they are about."""
     wrong = list(violations(chart.schema, values.plain()))
     plain = repaired(values, chart.defaults, wrong, chart.schema)
@@ -132,8 +135,14 @@ def check_chart_rules(chart: Chart, values: Node, deleted: Sequence[Path] = ()) 
     for path, message in chart_findings(plain):
         if not explained(path, wrong) and not any(path[: len(gone)] == gone for gone in deleted):
             yield _problem(chart, values, path, message, "chart")
-    for path, message in () if wrong or deleted else chain.from_iterable(rule(plain) for rule in _ADVICE):
-        yield replace(_problem(chart, values, path, message, "advice"), severity="warning")
+    if wrong or deleted:
+        return
+    for rule, findings in (
+        ("advice", chain.from_iterable(rule(plain) for rule in _ADVICE)),
+        ("policy", chain.from_iterable(policy.findings(plain) for policy in policies)),
+    ):
+        for path, message in findings:
+            yield replace(_problem(chart, values, path, message, rule), severity="warning")
 
 
 def _problem(chart: Chart, values: Node, path: Path, message: str, rule: str) -> Problem:

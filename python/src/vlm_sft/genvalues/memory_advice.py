@@ -5,7 +5,6 @@ from typing import Any
 
 from vlm_sft.errors import UserError
 
-PRODUCT_LABEL = "nvidia.com/gpu.product"  # of NVIDIA's device plugin: NVIDIA-A100-SXM4-80GB
 Finding = tuple[tuple[str, ...], str]
 
 
@@ -34,12 +33,13 @@ def memory_advice(values: dict[str, Any]) -> Iterator[Finding]:
 def asked_for(gpu: dict[str, Any]) -> tuple[str, float]:
     """Return name and memory [GiB] of the GPU that the values name; the largest known one where they name none.
 
-    The product label of the node selector is exact; a resource name such as nvidia.com/a100 tells the family, of which
-    the largest counts: this is a warning, and a wrong one is worse than none.
+    A product label in the node selector is exact (nvidia.com/gpu.product, or a cloud's own); a resource name such as
+    nvidia.com/a100 tells the family, of which the largest counts: a wrong warning is worse than none.
     """
     from vlm_sft.genvalues.gpu import gpus
 
-    text = f"{gpu['nodeSelector'].get(PRODUCT_LABEL, '')} {gpu['resourceName'].rpartition('/')[2]}".lower()
+    labels = map(str, gpu["nodeSelector"].values())  # a cloud has its own: cloud.google.com/gke-accelerator
+    text = " ".join([*labels, gpu["resourceName"].rpartition("/")[2]]).lower()
     text = text.replace("rtx", "").replace("gb", "g")
     words = text.replace("-", " ").split()
     known = gpus()
