@@ -17,8 +17,14 @@ Template = Callable[..., subprocess.CompletedProcess[str]]
 # What a key takes besides, in both renderings, to be allowed or to be seen at work.
 ROWS = {"train": {"dataset": ["a/b"]}, "evaluate": {"dataset": ["a/b"]}}
 ONE_NODE = {"train": {"nodes": 1, "gradientAccumulationSteps": None}}
+MEGATRON = {
+    "train": {"backend": "megatron", "sharding": "ddp", "gradientAccumulationSteps": None, "args": {"train_iters": 9}}
+}
 BESIDES: dict[str, dict[str, Any]] = {
     "image.allowLatest": {"image": {"tag": "latest"}},
+    "train.backend": {"train": {"sharding": "ddp", "args": {"num_train_epochs": 1}}},
+    "train.parallel.sequence": {"train": {"gradientAccumulationSteps": None}},
+    **dict.fromkeys((f"train.parallel.{size}" for size in ("tensor", "pipeline", "expert", "context")), MEGATRON),
     "prepare.enabled": ROWS,
     "prepare.dataset": ROWS,
     "prepare.splits": {"evaluate": {"dataset": ["a/b"]}},

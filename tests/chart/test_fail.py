@@ -63,6 +63,42 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "train.sharding: got zero2, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu",
         ],
     ),
+    "a batch of data-parallel ranks": (
+        {"train": {"effectiveBatchSize": 3, "gpusPerNode": 8, "parallel": {"sequence": 4}}},
+        ["train.effectiveBatchSize: 3 is not a multiple of 2 (1 per GPU x 2 data-parallel ranks (8 GPUs / 4)); use 2 or 4"],
+    ),
+    "a batch of data-parallel ranks over nodes": (
+        {"train": {"gradientAccumulationSteps": 3, "nodes": 2, "parallel": {"sequence": 2}}, "storage": {"cache": {"accessMode": "ReadWriteMany"}}},
+        ["train.effectiveBatchSize: got 64, but 1 per GPU x 4 data-parallel ranks (4 GPUs x 2 nodes / 2) x 3 accumulation is 12; correct one, or leave train.gradientAccumulationSteps out"],
+    ),
+    "sizes that the GPUs do not divide into": (
+        {"train": {"parallel": {"sequence": 3}}},
+        ["train.parallel: got 4 GPUs, need a multiple of 3 (sequence 3); use 3 or 6, or other sizes"],
+    ),
+    "sizes that swift does not have": (
+        {"train": {"parallel": {"tensor": 2, "expert": 2}}},
+        [
+            "train.parallel.tensor: got 2, but train.backend swift has sequence alone; use 1, or train.backend: megatron",
+            "train.parallel.expert: got 2, but train.backend swift has sequence alone; use 1, or train.backend: megatron",
+        ],
+    ),
+    "what megatron does not have": (
+        {"train": {"backend": "megatron", "accelerator": "cpu", "sharding": "zero3", "parallel": {"sequence": 2}}},
+        [
+            "train.parallel.sequence: got 2, but train.backend megatron splits rows by context; use train.parallel.context, or train.backend: swift",
+            "train.sharding: got zero3, but train.backend megatron has an optimizer of its own that shards; use ddp, or train.backend: swift",
+            "train.accelerator: got cpu, but train.backend megatron runs on GPUs alone; use gpu, or train.backend: swift",
+            "train.args.num_train_epochs: not set, and megatron sft has no default; give it, or train.args.train_iters",
+        ],
+    ),
+    "megatron, with experts over ranks of their own": (
+        {"train": {"backend": "megatron", "gpusPerNode": 8, "parallel": {"tensor": 2, "expert": 8}, "args": {"train_iters": 100}}},
+        [],
+    ),
+    "experts and stages that the GPUs do not divide into": (
+        {"train": {"backend": "megatron", "gpusPerNode": 8, "parallel": {"pipeline": 2, "expert": 8}, "args": {"num_train_epochs": 1}}},
+        ["train.parallel.expert: got 8 GPUs, need a multiple of 16 (expert 8 x pipeline 2); use 16, or other sizes"],
+    ),
     "no data": (
         {"prepare": {"dataset": ""}},
         ["train.dataset: empty, and prepare.dataset makes none; name a dataset (a path or a hub id), or prepare one"],
@@ -152,12 +188,24 @@ def component(manifest: dict[str, Any]) -> str:
     return str(manifest["metadata"]["labels"]["app.kubernetes.io/component"])
 
 
+# What a megatron run gets unless train.args says otherwise
+MEGATRON_DEFAULTS = {
+    "merge_lora",
+    "num_train_epochs",
+    "recompute_granularity",
+    "recompute_method",
+    "recompute_num_layers",
+}
+
+
 def test_whatever_the_chart_writes_is_refused_in_the_pass_through_maps(
     said: Said, render: Callable[..., list[dict[str, Any]]], everything: Path
 ) -> None:
     nodes, cpu = {"train": {"sharding": "fsdp2"}}, {"train": {"sharding": "ddp", "accelerator": "cpu"}}
-    written: dict[tuple[str, str], set[str]] = {("train", "args"): {"resume_from_checkpoint"}}
-    for change in ({}, nodes, cpu, {"offline": True}):
+    written: dict[tuple[str, str], set[str]] = {("train", "args"): {"resume_from_checkpoint", "mcore_adapter"}}
+    megatron = {"train": {"sharding": "ddp", "backend": "megatron", "args": {"num_train_epochs": 1}}}
+    rows = {"train": {"parallel": {"sequence": 2}, "batchSizePerGpu": 2}}
+    for change in ({}, nodes, cpu, rows, megatron, {"offline": True}):
         for manifest in render(everything, change):
             if manifest["kind"] == "Job" and (workload := component(manifest)) in ("train", "evaluate"):
                 (container,) = manifest["spec"]["template"]["spec"]["containers"]
@@ -170,6 +218,7 @@ def test_whatever_the_chart_writes_is_refused_in_the_pass_through_maps(
     for workload in ("train", "evaluate"):
         for part in ("args", "env"):
             written[workload, part] -= {*value_at(DEFAULTS, (workload, part)), "gradient_checkpointing"}
+            written[workload, part] -= MEGATRON_DEFAULTS
             written[workload, part] -= {
                 "tuner_type",
                 "learning_rate",
@@ -177,7 +226,7 @@ def test_whatever_the_chart_writes_is_refused_in_the_pass_through_maps(
                 "IMAGE_MAX_TOKEN_NUM",
                 "MAX_PIXELS",
             }
-    assert {"deepspeed", "fsdp", "ddp_backend", "output_dir"} <= written["train", "args"]
+    assert {"deepspeed", "fsdp", "ddp_backend", "output_dir", "micro_batch_size"} <= written["train", "args"]
     values: dict[str, Any] = {}
     for (workload, part), names in written.items():
         values.setdefault(workload, {})[part] = dict.fromkeys(names, 1)

@@ -32,6 +32,9 @@ CHANGES: list[dict[str, Any]] = [
     {"prepare.imageRoots": [], "prepare.skipImages": True}, {"train.resources.requests.memory": "65Gi"}, {"train.resources.limits.cpu": "500m"},
     {"prepare.resources.requests.cpu": 4.5}, {"train.resources.requests.memory": 80000000000}, {"train.resources.limits.memory": "8G"},
     {"jupyter.enabled": True, "jupyter.resources.limits": {"memory": "4096Mi"}}, {"train.shmSize": "65Gi"}, {"evaluate.shmSize": "1Ti"},
+    {"train.parallel.sequence": 2}, {"train.parallel.sequence": 3}, {"train.parallel.context": 2}, {"train.parallel.tensor": 2, "train.parallel.pipeline": 2},
+    {"train.backend": "megatron"}, {"train.backend": "megatron", "train.parallel.expert": 4, "train.gpusPerNode": 8},
+    {"train.backend": "megatron", "train.parallel.tensor": 2, "train.gpusPerNode": 8, "train.args.num_train_epochs": 1, "train.args.gradient_checkpointing": None},
     {"train.args.model": "x"}, {"train.args.deepspeed": "zero2", "train.args.val_dataset": "y"}, {"train.env.NNODES": 2},
     {"evaluate.env.HF_TOKEN": "x"}, {"train.env.HF_HOME": "/outputs/hf", "evaluate.env.USER": "x"}, {"evaluate.args.adapters": ["x"]}, {"train.resources.limits": None}, {"evaluate.args.model": "m"},
     {"image.tag": "latest"}, {"image.allowLatest": True}, {"fabric.env.MASTER_PORT": 1},
@@ -42,7 +45,7 @@ def values(seed: int) -> dict[str, Any]:
     """Draw some changes to values that are good."""
     dice = random.Random(seed)
     flat = dict(GOOD)
-    for change in dice.sample(CHANGES, k=dice.randint(1, 9)) if seed else []:
+    for change in dice.sample(CHANGES, k=dice.randint(1, 10)) if seed else []:
         flat |= change
     result: dict[str, Any] = {}
     for key, value in flat.items():
@@ -103,7 +106,8 @@ def test_the_draws_reach_every_rule(rules_chart: Path, tmp_path: Path) -> None:
         heard |= {line.split(": ")[0] for line in said_by_genvalues(rules_chart, tmp_path / "v.yaml")}
     assert heard >= {
         "model.id", "huggingFace.tokenSecret.name", "offline", "train.effectiveBatchSize", "train.dataset", "prepare.splits",
-        "evaluate.enabled", "evaluate.dataset", "train.sharding", "train.args.lora_rank", "train.args.target_modules",
+        "evaluate.enabled", "evaluate.dataset", "train.sharding", "train.parallel", "train.parallel.tensor", "train.parallel.context",
+        "train.parallel.sequence", "train.parallel.expert", "train.accelerator", "train.args.num_train_epochs", "train.args.lora_rank", "train.args.target_modules",
         "storage.outputs.accessMode", "storage.cache.accessMode", "prepare.imageRoots", "train.resources.requests.memory", "train.shmSize", "train.args.model",
         "train.env.NNODES", "evaluate.env.HF_TOKEN", "evaluate.args.adapters", "image.tag",
     }  # fmt: skip

@@ -153,10 +153,10 @@ def test_the_peaks_are_those_of_genvalues_memory(diff: Diff) -> None:
         assert f"{mark} {float(peak):.1f} GiB peak of each GPU, {band}\n" in shown
 
 
-def test_the_batch_is_that_of_the_arguments_with_sequence_parallel_ranks_too(diff: Diff) -> None:
-    shown = lines(diff(("max_length: 2048", "max_length: 2048, sequence_parallel_size: 2")))
+def test_gpus_that_share_a_row_take_more_passes_for_the_same_batch(diff: Diff) -> None:
+    shown = lines(diff(("  args: ", "  parallel: {sequence: 2}\n  args: ")))
     assert shown[2:4] == [
         "- 32 samples per optimizer step = 1 per GPU x 16 accumulation x 2 GPUs",
-        "+ 16 samples per optimizer step = 1 per GPU x 16 accumulation x 1 GPUs",
+        "+ 32 samples per optimizer step = 1 per GPU x 32 accumulation x 1 data-parallel ranks (2 GPUs / 2)",
     ]
     assert shown[-1] == "+ sequence_parallel_size: 2"

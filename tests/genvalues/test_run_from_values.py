@@ -88,15 +88,10 @@ def test_an_unknown_tuner_is_not_taken_for_lora() -> None:
         run_from_values(values({"tuner_type": "adalora"}))
 
 
-def test_ulysses_leaves_fewer_ranks_for_rows() -> None:
-    assert batch_from_values(values({"sequence_parallel_size": 4}, gpusPerNode=8, gradientAccumulationSteps=2)) == (
-        Batch(1, 2, 2)
-    )
-
-
-def test_more_sequence_parallel_ranks_than_gpus_is_refused() -> None:
-    with pytest.raises(UserError, match=r"^train.args.sequence_parallel_size: 4 is more than the 1 GPUs"):
-        batch_from_values(values({"sequence_parallel_size": 4}))
+def test_gpus_that_share_a_row_leave_fewer_ranks_for_rows() -> None:
+    found = batch_from_values(values(parallel={"sequence": 4}, gpusPerNode=8, gradientAccumulationSteps=2))
+    assert found == Batch(1, 2, 2, gpus_per_rank=4)
+    assert (found.effective, found.ranks_text) == (4, "2 data-parallel ranks (8 GPUs / 4)")
 
 
 def test_an_effective_batch_that_does_not_divide_names_the_nearest() -> None:

@@ -94,3 +94,21 @@ def test_megatron_has_arguments_of_its_own() -> None:
     assert said("tensor_model_paralel_size: 2\n", "megatron")[0].endswith(
         "did you mean train.args.tensor_model_parallel_size?"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rate: 1.0e-4", "train.args.learning_rate: megatron sft of ms-swift 4.6.0 has no such argument; did you mean train.args.lr?"),
+        ("max_steps: 5", "train.args.max_steps: megatron sft of ms-swift 4.6.0 has no such argument; did you mean train.args.train_iters?"),
+        ("num_train_epochs: 0.5", "train.args.num_train_epochs: got 0.5 (number), need an integer"),
+        ("gradient_checkpointing: full", 'train.args.gradient_checkpointing: got "full" (string), need true or false'),
+    ],
+)  # fmt: skip
+def test_megatron_has_names_of_its_own(text: str, message: str) -> None:
+    assert said(text, "megatron") == [f"1: {message}"]
+
+
+def test_what_the_chart_translates_or_takes_out_is_no_mistake() -> None:
+    assert said("{gradient_checkpointing: true, learning_rate: null, lr: 1.0e-4}", "megatron") == []
+    assert said("{lerning_rate: null}", "megatron") != []

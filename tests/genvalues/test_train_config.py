@@ -23,6 +23,8 @@ CHART = ROOT / "charts" / "vlm-sft"
 FILES = [*sorted((ROOT / "values").glob("*.yaml")), ROOT / "tests" / "data" / "chart" / "everything.yaml"]
 FIRE = ROOT / "values" / "fire-4gpu.yaml"
 ALPACA = ROOT / "values" / "qwen3-8b-2gpu.yaml"
+MEGATRON = {"backend": "megatron", "sharding": "ddp"}
+LR = {"learning_rate": None, "lr": 1e-4, "save_steps": 50}
 SETTINGS: list[dict[str, Any]] = [
     {"train": {"sharding": "fsdp2"}},
     {"train": {"accelerator": "cpu"}, "model": {"id": "/cache/m", "revision": "v1"}},
@@ -33,6 +35,12 @@ SETTINGS: list[dict[str, Any]] = [
     {"train": {"args": {"lr_scheduler_kwargs": {"b": 2.5e-8, "a": {"c": [1, "é\u2028\b"]}}, "report_to": []}}},
     {"train": {"args": {"system": "say \"hi\"\n\\ $HOME 'x'", "streaming": True}, "env": {"DEBUG": "INFO", "A": 0}}},
     {"train": {"nodes": 3, "effectiveBatchSize": 96}, "storage": {"cache": {"accessMode": "ReadWriteMany"}}},
+    {"train": {"gpusPerNode": 8, "parallel": {"sequence": 4}, "sharding": "zero3"}},
+    {"train": {**MEGATRON, "args": {**LR, "num_train_epochs": 1}}},
+    {"train": {**MEGATRON, "gpusPerNode": 8, "parallel": {"tensor": 2, "pipeline": 2, "expert": 4},
+               "args": {**LR, "train_iters": 9, "gradient_checkpointing": False, "merge_lora": True}}},
+    {"train": {**MEGATRON, "gpusPerNode": 4, "parallel": {"tensor": 2, "context": 2},
+               "args": {**LR, "train_iters": 5, "recompute_granularity": "selective", "sequence_parallel": False}}},
 ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 
 {{- define "vlm-sft.check" -}}
 {{- $problems := list }}
-{{- range list "release" "image" "model" "batch" "data" "backend" "storage" "resources" "owned" }}
+{{- range list "release" "image" "model" "batch" "parallel" "data" "backend" "storage" "resources" "owned" }}
 {{- range (include (printf "vlm-sft.check.%s" .) $ | fromJsonArray) }}{{ $problems = append $problems . }}{{ end }}
 {{- end }}
 {{- if $problems }}{{ fail (printf "\n%s" (join "\n" $problems)) }}{{ end }}
@@ -49,11 +49,16 @@
 {{- $train := .Values.train }}
 {{- $effective := int ($train.effectiveBatchSize | default 0) }}
 {{- $accumulation := int ($train.gradientAccumulationSteps | default 0) }}
-{{- $perPass := mul (int $train.batchSizePerGpu) (int $train.gpusPerNode) (int $train.nodes) }}
+{{- $gpus := mul (int $train.gpusPerNode) (int $train.nodes) }}
+{{- $shared := include "vlm-sft.gpusPerRank" . | int }}
+{{- $ranks := div $gpus $shared }}
+{{- $perPass := mul (int $train.batchSizePerGpu) $ranks }}
 {{- $unit := eq $train.accelerator "cpu" | ternary "processes" "GPUs" }}
-{{- $product := printf "%d per GPU x %d %s" (int $train.batchSizePerGpu) (int $train.gpusPerNode) $unit }}
-{{- if gt (int $train.nodes) 1 }}{{ $product = printf "%s x %d nodes" $product (int $train.nodes) }}{{ end }}
-{{- if not $train.enabled }}
+{{- $processes := printf "%d %s" (int $train.gpusPerNode) $unit }}
+{{- if gt (int $train.nodes) 1 }}{{ $processes = printf "%s x %d nodes" $processes (int $train.nodes) }}{{ end }}
+{{- if gt $shared 1 }}{{ $processes = printf "%d data-parallel ranks (%s / %d)" $ranks $processes $shared }}{{ end }}
+{{- $product := printf "%d per GPU x %s" (int $train.batchSizePerGpu) $processes }}
+{{- if or (not $train.enabled) (mod $gpus $shared) }}
 {{- else if and (not $effective) (not $accumulation) }}
 {{- $problems = append $problems "train.effectiveBatchSize: not set; give it, or train.gradientAccumulationSteps: ms-swift's own choice depends on the number of GPUs" }}
 {{- else if and $effective (mod $effective $perPass) }}
@@ -96,7 +101,7 @@
 {{- define "vlm-sft.check.backend" -}}
 {{- $problems := list }}
 {{- $train := .Values.train }}
-{{- if and (eq $train.accelerator "cpu") (ne $train.sharding "ddp") }}
+{{- if and (eq $train.accelerator "cpu") (eq $train.backend "swift") (ne $train.sharding "ddp") }}
 {{- $problems = append $problems (printf "train.sharding: got %s, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu" $train.sharding) }}
 {{- end }}
 {{- if eq (toString (get $train.args "tuner_type")) "full" }}
@@ -160,9 +165,19 @@ dataset: train.dataset
 val_dataset: train.valDataset
 per_device_train_batch_size: train.batchSizePerGpu
 gradient_accumulation_steps: train.gradientAccumulationSteps
+micro_batch_size: train.batchSizePerGpu
+global_batch_size: train.effectiveBatchSize
+tensor_model_parallel_size: train.parallel.tensor
+pipeline_model_parallel_size: train.parallel.pipeline
+expert_model_parallel_size: train.parallel.expert
+context_parallel_size: train.parallel.context
+sequence_parallel_size: train.parallel.sequence
 output_dir: the release name
 add_version: the release name
 resume_from_checkpoint: the run directory
+mcore_model: the run directory
+mcore_adapter: the run directory
+finetune: the run directory
 deepspeed: train.sharding
 fsdp: train.sharding
 use_cpu: train.accelerator

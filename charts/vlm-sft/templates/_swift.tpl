@@ -4,7 +4,7 @@
 {{- define "vlm-sft.batch" -}}
 {{- $train := .Values.train }}
 {{- $processes := mul (int $train.gpusPerNode) (int $train.nodes) }}
-{{- $perPass := mul (int $train.batchSizePerGpu) $processes }}
+{{- $perPass := mul (int $train.batchSizePerGpu) (div $processes (include "vlm-sft.gpusPerRank" . | int)) }}
 {{- $accumulation := int ($train.gradientAccumulationSteps | default 0) }}
 {{- if not $accumulation }}{{ $accumulation = div (int $train.effectiveBatchSize) $perPass }}{{ end -}}
 {{ dict "processes" $processes "accumulation" $accumulation "effective" (mul $perPass $accumulation) | toJson }}
@@ -43,12 +43,10 @@
 {{- $train := .Values.train }}
 {{- $batch := include "vlm-sft.batch" . | fromJson }}
 {{- $datasets := include "vlm-sft.datasets" . | fromJson }}
-{{- $args := include "vlm-sft.given" $train.args | fromJson }}
+{{- $args := include (printf "vlm-sft.%sArguments" $train.backend) . | fromJson }}
 {{- range $name, $value := include "vlm-sft.modelArguments" . | fromJson }}{{ $_ := set $args $name $value }}{{ end }}
 {{- $_ := set $args "dataset" $datasets.dataset }}
 {{- with $datasets.val_dataset }}{{ $_ := set $args "val_dataset" . }}{{ end }}
-{{- $_ := set $args "per_device_train_batch_size" (int $train.batchSizePerGpu) }}
-{{- $_ := set $args "gradient_accumulation_steps" (int $batch.accumulation) }}
 {{- $_ := set $args "add_version" false }}
 {{- $env := include "vlm-sft.given" $train.env | fromJson }}
 {{- $_ := set $env "NPROC_PER_NODE" (int $train.gpusPerNode) }}
@@ -57,11 +55,6 @@
 {{- $_ := set $args "use_cpu" true }}
 {{- $_ := set $env "CUDA_VISIBLE_DEVICES" "" }}
 {{- if gt (int $batch.processes) 1 }}{{ $_ := set $args "ddp_backend" "gloo" }}{{ end }}
-{{- end }}
-{{- if hasPrefix "zero" $train.sharding }}{{ $_ := set $args "deepspeed" $train.sharding }}{{ end }}
-{{- if eq $train.sharding "fsdp2" }}
-{{- $_ := set $args "fsdp" "fsdp2" }}
-{{- $_ := set $args "gradient_checkpointing" false }}{{/* ms-swift's fsdp2 recomputes activations itself */}}
 {{- end -}}
 {{ dict "args" $args "env" $env | toJson }}
 {{- end }}

@@ -12,12 +12,20 @@ class Batch:
 
     per_gpu: int
     accumulation: int
-    ranks: int  # GPUs that see different rows
+    ranks: int  # that see different rows
+    gpus_per_rank: int = 1  # that see the same rows
 
     @property
     def effective(self) -> int:
         """Samples per optimizer step."""
         return self.per_gpu * self.accumulation * self.ranks
+
+    @property
+    def ranks_text(self) -> str:
+        """The ranks in words: `4 GPUs`, or `2 data-parallel ranks (8 GPUs / 4)`."""
+        if self.gpus_per_rank == 1:
+            return f"{self.ranks} GPUs"
+        return f"{self.ranks} data-parallel ranks ({self.ranks * self.gpus_per_rank} GPUs / {self.gpus_per_rank})"
 
 
 @dataclass(frozen=True)

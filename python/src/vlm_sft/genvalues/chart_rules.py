@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
+from vlm_sft.genvalues.backend_arguments import gpus_per_rank
 from vlm_sft.genvalues.owned_arguments import owned
+from vlm_sft.genvalues.parallel_rules import parallel
 from vlm_sft.genvalues.resource_rules import resources
 
 Values: TypeAlias = dict[str, Any]
@@ -58,15 +60,20 @@ def _model(values: Values) -> Iterator[Finding]:
 
 def _batch(values: Values) -> Iterator[Finding]:
     train = values["train"]
-    if not train["enabled"]:
+    shared = gpus_per_rank(train)
+    if not train["enabled"] or int(train["gpusPerNode"]) * int(train["nodes"]) % shared:
         return
     key = ("train", "effectiveBatchSize")
     effective = int(train.get("effectiveBatchSize") or 0)
     accumulation = int(train.get("gradientAccumulationSteps") or 0)
     per_gpu, gpus, nodes = (int(train[name]) for name in ("batchSizePerGpu", "gpusPerNode", "nodes"))
-    per_pass = per_gpu * gpus * nodes
-    product = f"{per_gpu} per GPU x {gpus} {'processes' if train['accelerator'] == 'cpu' else 'GPUs'}"
-    product += f" x {nodes} nodes" if nodes > 1 else ""
+    ranks = gpus * nodes // shared
+    per_pass = per_gpu * ranks
+    processes = f"{gpus} {'processes' if train['accelerator'] == 'cpu' else 'GPUs'}"
+    processes += f" x {nodes} nodes" if nodes > 1 else ""
+    if shared > 1:
+        processes = f"{ranks} data-parallel ranks ({processes} / {shared})"
+    product = f"{per_gpu} per GPU x {processes}"
     if not effective and not accumulation:
         yield (
             key,
@@ -115,7 +122,7 @@ def has_validation_set(values: Values) -> bool:
 
 def _backend(values: Values) -> Iterator[Finding]:
     train = values["train"]
-    if train["accelerator"] == "cpu" and train["sharding"] != "ddp":
+    if train["accelerator"] == "cpu" and train["backend"] == "swift" and train["sharding"] != "ddp":
         message = f"got {train['sharding']}, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu"
         yield ("train", "sharding"), message
     if train["args"].get("tuner_type") == "full":
@@ -142,6 +149,7 @@ _RULES: tuple[Callable[[Values], Iterator[Finding]], ...] = (
     _image,
     _model,
     _batch,
+    parallel,
     _data,
     _backend,
     _storage,

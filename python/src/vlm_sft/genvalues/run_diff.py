@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vlm_sft.errors import UserError
+from vlm_sft.genvalues.backend_arguments import accumulation
 from vlm_sft.genvalues.go_json import go_json
 from vlm_sft.genvalues.memory import estimate
 from vlm_sft.genvalues.run_from_values import batch_from_values, run_from_values
@@ -16,6 +17,7 @@ Values = Mapping[str, Any]
 _TOLD_BY_ARGUMENTS = (
     "train.accelerator",
     "train.args.",
+    "train.backend",
     "train.batchSizePerGpu",
     "train.dataset",
     "train.effectiveBatchSize",
@@ -23,6 +25,7 @@ _TOLD_BY_ARGUMENTS = (
     "train.gpusPerNode",
     "train.gradientAccumulationSteps",
     "train.nodes",
+    "train.parallel.",
     "train.sharding",
     "train.valDataset",
 )
@@ -80,8 +83,7 @@ def _outline(values: Values) -> dict[str, str]:
     """Return the run's figures; without those that cannot be known, and empty where nothing is trained."""
     if not values["train"]["enabled"]:
         return {}
-    rendered = train_config(values).args["gradient_accumulation_steps"]
-    batch = replace(batch_from_values(values), accumulation=rendered)
+    batch = replace(batch_from_values(values), accumulation=accumulation(values["train"]))
     lines = {"batch": product(batch)}
     max_length = values["train"]["args"].get("max_length")
     if isinstance(max_length, int):

@@ -7,6 +7,7 @@ from typing import Any
 
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.argument import argument as _arg
+from vlm_sft.genvalues.backend_arguments import gpus_per_rank
 from vlm_sft.genvalues.batch import Batch
 from vlm_sft.genvalues.image_tokens import environment_of, limits, most_tokens
 from vlm_sft.genvalues.known_models import find_shape
@@ -44,16 +45,8 @@ class RowOverrides:
 def batch_from_values(values: Values) -> Batch:
     """Return the factors of the effective batch; the accumulation is derived where only the size is given."""
     train = values["train"]
-    parallel = _arg(values, "sequence_parallel_size", 1)
-    if parallel < 1:
-        raise UserError(f"train.args.sequence_parallel_size: got {parallel}, need 1 or more")
-    ranks = train["gpusPerNode"] * train["nodes"] // parallel
-    if ranks < 1:
-        raise UserError(
-            f"train.args.sequence_parallel_size: {parallel} is more than the "
-            f"{train['gpusPerNode'] * train['nodes']} GPUs of train.gpusPerNode x train.nodes"
-        )
-    per_gpu = train["batchSizePerGpu"]
+    shared = gpus_per_rank(train)
+    ranks, per_gpu = train["gpusPerNode"] * train["nodes"] // shared, train["batchSizePerGpu"]
     accumulation, effective = train.get("gradientAccumulationSteps"), train.get("effectiveBatchSize")
     if accumulation is None and effective is not None:
         accumulation, rest = divmod(effective, per_gpu * ranks)
@@ -62,11 +55,11 @@ def batch_from_values(values: Values) -> Batch:
             near = " or ".join(str(size) for size in (effective // step * step, (effective // step + 1) * step) if size)
             raise UserError(
                 f"train.effectiveBatchSize: {effective} is not a multiple of {step} "
-                f"({per_gpu} per GPU x {ranks} GPUs); use {near}"
+                f"({per_gpu} per GPU x {Batch(per_gpu, 1, ranks, shared).ranks_text}); use {near}"
             )
     if accumulation is None:
         accumulation = max(1, -(-SWIFT_TOTAL_BATCH // (per_gpu * ranks)))
-    return Batch(per_gpu, accumulation, ranks)
+    return Batch(per_gpu, accumulation, ranks, shared)
 
 
 def run_from_values(values: Values, config: Path | None = None, rows: RowOverrides | None = None) -> RunShape:
@@ -82,16 +75,20 @@ def run_from_values(values: Values, config: Path | None = None, rows: RowOverrid
     if not tokens:
         raise UserError("train.args.max_length: not set, and memory and hours depend on it; set it, or give --tokens")
     checkpointing = _arg(values, "gradient_checkpointing", True)
+    sizes, is_megatron = train.get("parallel") or {}, train.get("backend") == "megatron"
     return RunShape(
         shape=shape,
         seq_len_tokens=tokens,
         lora=_lora(values),
         quant_bits=_arg(values, "quant_bits", 0) or 0,
         frozen=frozenset(group for key, (group, default) in FREEZES.items() if _arg(values, key, default)),
-        sharding=train["sharding"],
+        sharding="megatron" if is_megatron else train["sharding"],
         gpus_per_node=train["gpusPerNode"],
         nodes=train["nodes"],
-        sequence_parallel=_arg(values, "sequence_parallel_size", 1),
+        tensor_parallel=sizes.get("tensor", 1),
+        pipeline_parallel=sizes.get("pipeline", 1),
+        expert_parallel=sizes.get("expert", 1),
+        sequence_parallel=sizes.get("context" if is_megatron else "sequence", 1),
         batch_per_gpu=batch.per_gpu,
         accumulation=batch.accumulation,
         image_tokens=_image_tokens(values, shape, rows, tokens),

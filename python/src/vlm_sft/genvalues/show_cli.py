@@ -13,6 +13,7 @@ from vlm_sft.genvalues.chart import find_chart, load_chart
 from vlm_sft.genvalues.experiment import load_experiment
 from vlm_sft.genvalues.node import Node, dotted
 from vlm_sft.genvalues.options import settings, values_options
+from vlm_sft.genvalues.swift_args import PROGRAMS
 from vlm_sft.genvalues.swift_command import shell_command
 from vlm_sft.genvalues.train_config import train_config
 
@@ -68,4 +69,5 @@ def _print_command(values: dict[str, Any], release: str, alone: bool) -> None:
     config = train_config(values)
     if not alone:
         click.echo("\n# what ms-swift is told in train.yaml, as a command line")
-    click.echo(shell_command(config.args_for(release), config.env))
+    program = PROGRAMS["megatron" if values["train"]["backend"] == "megatron" else "sft"]
+    click.echo(shell_command(config.args_for(release), config.env, program))

@@ -15,7 +15,7 @@ _SHOWN = 8
 
 def product(batch: Batch) -> str:
     """Return the effective batch as its product."""
-    factors = f"{batch.per_gpu} per GPU x {batch.accumulation} accumulation x {batch.ranks} GPUs"
+    factors = f"{batch.per_gpu} per GPU x {batch.accumulation} accumulation x {batch.ranks_text}"
     return f"{batch.effective} samples per optimizer step = {factors}"
 
 

@@ -7,11 +7,11 @@ from typing import Any
 from vlm_sft.genvalues.go_json import go_json
 
 
-def shell_command(args: Mapping[str, Any], env: Mapping[str, Any]) -> str:
+def shell_command(args: Mapping[str, Any], env: Mapping[str, Any], program: str = "swift sft") -> str:
     r"""Return environment, program and one argument per line, each continued with `\`, as a shell takes it."""
     variables = [f"{name}={shlex.quote(word(value))}" for name, value in env.items()]
     flags = [f"  {' '.join([f'--{name}', *map(shlex.quote, words(value))])}" for name, value in args.items()]
-    return " \\\n".join([*variables, "swift sft", *flags])
+    return " \\\n".join([*variables, program, *flags])
 
 
 def words(value: Any) -> list[str]:  # noqa: ANN401 -- ms-swift's arguments are of every type

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vlm_sft.genvalues.backend_arguments import backend_arguments
 from vlm_sft.genvalues.go_json import go_json
 
 Values = Mapping[str, Any]
@@ -12,7 +13,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Arguments of `swift sft` without output_dir, and the ENV block; what makes a run this run and no other."""
+    """Arguments of the backend without output_dir, and the ENV block; what makes a run this run and no other."""
 
     args: dict[str, Any]
     env: dict[str, Any]
@@ -31,40 +32,25 @@ def train_config(values: Values) -> TrainConfig:
     """Return what the chart renders from merged values that have passed the schema and the chart's rules."""
     train = values["train"]
     dataset, val_dataset = _datasets(values)
-    args = _given(train["args"]) | {"model": values["model"]["id"], "use_hf": True, "dataset": dataset}
+    args = backend_arguments(train) | {"model": values["model"]["id"], "use_hf": True, "dataset": dataset}
     if values["model"]["revision"]:
         args["model_revision"] = values["model"]["revision"]
     if val_dataset:
         args["val_dataset"] = val_dataset
-    args["per_device_train_batch_size"] = train["batchSizePerGpu"]
-    args["gradient_accumulation_steps"] = _accumulation(train)
     args["add_version"] = False
     env = _given(train["env"]) | {"NPROC_PER_NODE": train["gpusPerNode"]}
     if train["nodes"] > 1:
         env["NNODES"] = train["nodes"]
-    _set_backend(train, args, env)
+    _set_accelerator(train, args, env)
     return TrainConfig(dict(sorted(args.items())), dict(sorted(env.items())))
 
 
-def _set_backend(train: Values, args: dict[str, Any], env: dict[str, Any]) -> None:
+def _set_accelerator(train: Values, args: dict[str, Any], env: dict[str, Any]) -> None:
     if train["accelerator"] == "cpu":
         args["use_cpu"] = True
         env["CUDA_VISIBLE_DEVICES"] = ""
         if train["gpusPerNode"] * train["nodes"] > 1:
             args["ddp_backend"] = "gloo"
-    if train["sharding"].startswith("zero"):
-        args["deepspeed"] = train["sharding"]
-    elif train["sharding"] == "fsdp2":
-        args["fsdp"] = "fsdp2"
-        args["gradient_checkpointing"] = False  # ms-swift's fsdp2 recomputes activations itself
-
-
-def _accumulation(train: Values) -> int:
-    """Return the forward passes per optimizer step, derived where only the effective size is given."""
-    per_pass: int = train["batchSizePerGpu"] * train["gpusPerNode"] * train["nodes"]
-    given: int = train.get("gradientAccumulationSteps") or 0
-    effective: int = train.get("effectiveBatchSize") or 0
-    return given or effective // per_pass
 
 
 def _datasets(values: Values) -> tuple[list[str], list[str]]:
