@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from local_jobs import loopback_certificate
 from vlm_sft.cluster import release as module
 from vlm_sft.cluster.release import release
+from vlm_sft.train.cli import train
 
 
 class Api:
@@ -65,6 +66,18 @@ def test_one_patch_releases_the_job(api: Api) -> None:
             {"spec": {"suspend": False}},
         )
     ]
+
+
+def test_a_finished_run_whose_pod_died_before_the_release_is_released_by_the_next_pod(api: Api, tmp_path: Path) -> None:
+    (tmp_path / "run_report.json").write_text('{"status": "finished", "steps": 12}')
+    (tmp_path / "train.yaml").write_text(f"output_dir: {tmp_path}")
+    for _ in range(2):  # and again, when the pod dies after it
+        ended = CliRunner().invoke(train, [str(tmp_path / "train.yaml"), "--then-release", "job/fire-bc-evaluate"])
+        assert (ended.exit_code, ended.stderr.splitlines()) == (
+            0,
+            [f"{tmp_path}: already finished at step 12; nothing to do", "job/fire-bc-evaluate: released"],
+        )
+    assert [path.rpartition("/")[2] for path, *_ in api.requests] == ["fire-bc-evaluate"] * 2
 
 
 def test_an_api_that_is_busy_is_asked_again(api: Api) -> None:

@@ -1,6 +1,7 @@
 """A checkpoint folder as ms-swift writes it."""
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,10 @@ def make_checkpoint() -> Callable[..., Path]:
         save_file({"lora_A": np.ones((4, 2), np.float32)}, checkpoint / "adapter_model.safetensors")
         ranks = ["rng_state.pth"] if world_size == 1 else [f"rng_state_{rank}.pth" for rank in range(world_size)]
         for name in ["optimizer.pt", "scheduler.pt", *ranks]:
-            (checkpoint / name).write_bytes(b"x")
+            with zipfile.ZipFile(checkpoint / name, "w") as archive:  # as torch.save does
+                archive.writestr("archive/data.pkl", b"x" * 1000)
+        for name in ("args.json", "adapter_config.json"):
+            (checkpoint / name).write_text("{}")
         (checkpoint / "trainer_state.json").write_text(json.dumps({"global_step": step}))
         return checkpoint
 

@@ -1,18 +1,23 @@
-"""A real interruption: ms-swift on two CPU ranks, SIGTERM in the middle, resumed to the same adapter as without it."""
+"""Real interruptions: ms-swift on two CPU ranks, stopped or killed in the middle, ends with the same adapter."""
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 import yaml
+from vlm_sft.train.checkpoint import newest_complete
 
 BIN = Path(sys.executable).parent
 STEPS = 40
+START_S = 900  # a start is 25 s of CPU a rank, most of it imports; a busy machine takes far longer
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def write_config(sample: Path, run_dir: Path) -> Path:
+def write_config(sample: Path, run_dir: Path, **change: object) -> Path:
     config = {
         "model": str(sample / "model"),
         "model_type": "qwen3_vl",
@@ -49,44 +54,142 @@ def write_config(sample: Path, run_dir: Path) -> Path:
         "add_version": False,
         "output_dir": str(run_dir),
         "ENV": {"NPROC_PER_NODE": 2, "CUDA_VISIBLE_DEVICES": "", "IMAGE_MAX_TOKEN_NUM": 16},
+        **change,
     }
     path = run_dir.with_suffix(".yaml")
     path.write_text(yaml.safe_dump(config))
     return path
 
 
-def start(config: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([BIN / "vlm-sft", "train", config], env={**os.environ, "HF_HUB_OFFLINE": "1"})
+def start(config: Path, **env: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([BIN / "vlm-sft", "train", config], env={**os.environ, "HF_HUB_OFFLINE": "1", **env})
 
 
-def logged_steps(run_dir: Path) -> int:
-    """Return how many lines of ms-swift's log there are: one is written every five optimizer steps."""
-    try:
-        return len((run_dir / "logging.jsonl").read_text().splitlines())
-    except OSError:
-        return 0
-
-
-def test_a_run_stopped_by_sigterm_goes_on_to_the_same_adapter(sample: Path, tmp_path: Path) -> None:
-    undisturbed, interrupted = tmp_path / "undisturbed", tmp_path / "interrupted"
-    assert start(write_config(sample, undisturbed)).wait(timeout=300) == 0
-
-    config = write_config(sample, interrupted)
-    trainer = start(config)
-    deadline = time.monotonic() + 200
-    while logged_steps(interrupted) < 2 and time.monotonic() < deadline:
+def wait_for_log(run_dir: Path, lines: int) -> None:
+    """Wait until ms-swift's log has this many lines: one is written every five optimizer steps."""
+    log = run_dir / "logging.jsonl"
+    deadline = time.monotonic() + START_S
+    while not log.is_file() or len(log.read_text().splitlines()) < lines:
+        assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def report(run_dir: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run_dir / "run_report.json").read_bytes())
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of the run without an interruption: two ranks on one node."""
+    run_dir = tmp_path_factory.mktemp("reference") / "undisturbed"
+    assert start(write_config(sample, run_dir)).wait(timeout=START_S) == 0
+    return report(run_dir)
+
+
+def assert_same_end(run_dir: Path, undisturbed: dict[str, Any], stopped: dict[str, Any]) -> None:
+    resumed = report(run_dir)
+    assert resumed["resumed_from"] == stopped["checkpoint"]
+    assert resumed["steps"] == undisturbed["steps"] == STEPS
+    assert resumed["ddp"]["weights_sha256"] == undisturbed["ddp"]["weights_sha256"]
+    assert resumed["tokens"] == undisturbed["tokens"]
+
+
+def test_a_run_stopped_by_sigterm_goes_on_to_the_same_adapter(
+    sample: Path, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "interrupted"
+    config = write_config(sample, run_dir)
+    trainer = start(config)
+    wait_for_log(run_dir, 2)
     trainer.send_signal(signal.SIGTERM)
     assert trainer.wait(timeout=120) == 75
-    stopped = json.loads((interrupted / "run_report.json").read_bytes())
+    stopped = report(run_dir)
     assert stopped["status"] == "stopped"
     assert 0 < stopped["steps"] < STEPS
-    assert stopped["checkpoint"] == str(interrupted / f"checkpoint-{stopped['steps']}")
+    assert stopped["checkpoint"] == str(run_dir / f"checkpoint-{stopped['steps']}")
 
-    assert start(config).wait(timeout=300) == 0
-    resumed = json.loads((interrupted / "run_report.json").read_bytes())
-    reference = json.loads((undisturbed / "run_report.json").read_bytes())
-    assert resumed["resumed_from"] == stopped["checkpoint"]
-    assert resumed["steps"] == reference["steps"] == STEPS
-    assert resumed["ddp"]["weights_sha256"] == reference["ddp"]["weights_sha256"]
-    assert resumed["tokens"] == reference["tokens"]
+    assert start(config).wait(timeout=START_S) == 0
+    assert_same_end(run_dir, undisturbed, stopped)
+
+
+def test_two_nodes_stop_together_fall_together_and_end_with_the_adapter_of_one_node(
+    sample: Path, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "nodes"
+    env = {"NNODES": 2, "NPROC_PER_NODE": 1, "CUDA_VISIBLE_DEVICES": "", "IMAGE_MAX_TOKEN_NUM": 16}
+    config = write_config(sample, run_dir, ENV=env)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        meeting = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(probe.getsockname()[1])}
+
+    def start_both() -> list[subprocess.Popen[bytes]]:
+        return [start(config, NODE_RANK=rank, **meeting) for rank in ("0", "1")]
+
+    nodes = start_both()
+    wait_for_log(run_dir, 2)
+    nodes[1].send_signal(signal.SIGTERM)  # one pod is evicted: both save and stop
+    assert [node.wait(timeout=120) for node in nodes] == [75, 75]
+    stopped = report(run_dir)
+    assert stopped["status"] == "stopped"
+    assert stopped["checkpoint"] == str(run_dir / f"checkpoint-{stopped['steps']}")
+
+    lines = len((run_dir / "logging.jsonl").read_text().splitlines())
+    nodes = start_both()
+    wait_for_log(run_dir, lines + 1)
+    lost = psutil.Process(nodes[0].pid)
+    for process in [lost, *lost.children(recursive=True)]:  # torchrun and each rank have a session of their own
+        process.kill()
+    killed_s = time.monotonic()
+    assert nodes[1].wait(timeout=120) == 1
+    assert time.monotonic() - killed_s < 75  # 30 s for the ranks to see it, 30 s for torchrun to end them
+    assert nodes[0].wait() == -signal.SIGKILL
+
+    assert [node.wait(timeout=START_S) for node in start_both()] == [0, 0]
+    assert_same_end(run_dir, undisturbed, stopped)
+
+
+FAULTS = """\
+import resource
+import torch
+from swift.callbacks import TrainerCallback, callbacks_map
+
+
+class Faults(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 7 and not args.resume_from_checkpoint:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        if state.global_step == 7:  # from here on no file may grow above 64 KiB: the optimizer's is larger
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+
+
+callbacks_map["faults"] = Faults
+"""
+
+
+def test_a_rank_without_memory_and_a_save_without_space_are_each_one_line_and_lose_no_checkpoint(
+    sample: Path, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "faults"
+    (tmp_path / "faults.py").write_text(FAULTS)
+    config = write_config(
+        sample, run_dir, save_steps=5, save_total_limit=1, max_steps=12, callbacks=["faults"],
+        external_plugins=[str(tmp_path / "faults.py")],
+        ENV={"NPROC_PER_NODE": 1, "CUDA_VISIBLE_DEVICES": "", "IMAGE_MAX_TOKEN_NUM": 16},
+    )  # fmt: skip
+
+    def fail() -> list[str]:
+        ended = subprocess.run(
+            [BIN / "vlm-sft", "train", config], env={**os.environ, "HF_HUB_OFFLINE": "1"}, stderr=subprocess.PIPE,
+            text=True, timeout=START_S, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 1, ended.stderr
+        return [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
+
+    (line,) = fail()
+    assert line.startswith("error: GPU memory: rank 0 ran out of it at a peak of ")
+    assert line.endswith("`genvalues memory` estimates each: CUDA out of memory. Tried to allocate 20.00 MiB.")
+    (line,) = fail()
+    assert line.startswith(f"error: output_dir: rank 0 could not write to {run_dir}: ")
+    assert newest_complete(run_dir, 1)[0] == run_dir / "checkpoint-5"
+    assert (run_dir / "checkpoint-10").is_dir()  # half written

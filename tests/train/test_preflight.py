@@ -120,6 +120,6 @@ def test_a_taken_rendezvous_port_is_named_on_the_first_of_several_nodes(config: 
         taken.bind(("", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        env = {"NPROC_PER_NODE": "1", "NNODES": "2", "MASTER_PORT": str(port)}
+        env = {"NPROC_PER_NODE": "1", "NNODES": "2", "NODE_RANK": "0", "MASTER_ADDR": "a", "MASTER_PORT": str(port)}
         (message,) = messages(problems(SwiftConfig(config.path, config.args, env), NOTHING))
     assert message == f"MASTER_PORT: {port} is not free (Address already in use); choose another port"

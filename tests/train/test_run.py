@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from vlm_sft.train.run import ended_record
+from vlm_sft.train.run_data import changed_data
 from vlm_sft.train.run_report import evidence, table
+from vlm_sft.train.swift_config import read_swift_config
 
 
 def vlm_sft(*words: str) -> subprocess.CompletedProcess[str]:
@@ -60,13 +62,18 @@ def test_a_resumed_run_refuses_data_that_changed(make_checkpoint: Callable[..., 
     (tmp_path / "rows.jsonl").write_text("{}\n{}\n")
     config = write_config(tmp_path, model="org/model", dataset=str(tmp_path / "rows.jsonl"))
     make_checkpoint(tmp_path / "out", 5, world_size=1)
-    (tmp_path / "out" / "data.json").write_text(json.dumps({str(tmp_path / "rows.jsonl"): 3}))
-    ended = vlm_sft("train", str(config))
-    assert ended.returncode == 42
-    assert ended.stderr.splitlines()[-1] == (
-        f"error: {tmp_path}/rows.jsonl: 6 bytes, but this run began with 3; restore the data, or start a new run: "
-        f"delete {tmp_path}/out"
-    )
+    assert changed_data(read_swift_config(config), resuming=False) is None  # the run began with these
+    way_out = f"restore the data, or start a new run: delete {tmp_path}/out"
+    for rows, change in [
+        ("{}\n", "3 bytes, but this run began with 6"),
+        ("[]\n[]\n", "6 bytes as before, but with other content than this run began with"),
+    ]:
+        (tmp_path / "rows.jsonl").write_text(rows)
+        ended = vlm_sft("train", str(config))
+        assert ended.returncode == 42
+        assert ended.stderr.splitlines()[-1] == f"error: {tmp_path}/rows.jsonl: {change}; {way_out}"
+    (tmp_path / "rows.jsonl").write_text("{}\n{}\n")
+    assert changed_data(read_swift_config(config), resuming=True) is None
 
 
 def test_a_report_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -79,16 +86,16 @@ def test_a_report_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_a_bad_exit_code_is_no_failure_when_the_checkpoint_of_the_last_step_is_whole(
     make_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
-    record = tmp_path / "record.json"
-    assert ended_record(record, 2, returncode=0) is None
+    record, run_dir = tmp_path / "record.json", tmp_path / "run"
+    assert ended_record(record, run_dir, 2, returncode=0) is None
     record.write_text('{"steps": 20}')
-    make_checkpoint(tmp_path, 10)
-    assert ended_record(record, 2, returncode=1) is None
-    assert ended_record(record, 2, returncode=0) == {"steps": 20}
-    last = make_checkpoint(tmp_path, 20)
-    assert ended_record(record, 2, returncode=1) == {"steps": 20}
+    make_checkpoint(run_dir, 10)
+    assert ended_record(record, run_dir, 2, returncode=1) is None
+    assert ended_record(record, run_dir, 2, returncode=0) == {"steps": 20}
+    last = make_checkpoint(run_dir, 20)
+    assert ended_record(record, run_dir, 2, returncode=1) == {"steps": 20}
     (last / "optimizer.pt").unlink()
-    assert ended_record(record, 2, returncode=1) is None
+    assert ended_record(record, run_dir, 2, returncode=1) is None
 
 
 RECORD = {

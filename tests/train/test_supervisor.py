@@ -2,12 +2,16 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from pathlib import Path
 
+import pytest
+from vlm_sft.train.gang import Gang
 from vlm_sft.train.launch import Launch
+from vlm_sft.train.stop_signals import StopSignals
 from vlm_sft.train.supervisor import Ended, supervise
 
 WAITS_FOR_STOP_FILE = """
@@ -39,8 +43,9 @@ def run(script: str, tmp_path: Path, grace_s: float, signals: int) -> tuple[Ende
     thread = threading.Thread(target=terminate)
     thread.start()
     launch = Launch([sys.executable, "-c", script, str(stop), str(begun)], dict(os.environ))
-    ended = supervise(launch, stop, grace_s, said.append)
-    thread.join()
+    with StopSignals() as counted:
+        ended = supervise(launch, tmp_path, grace_s, said.append, counted, Gang({}))
+        thread.join()
     return ended, said
 
 
@@ -62,18 +67,51 @@ def test_a_second_signal_ends_the_trainer_at_once(tmp_path: Path) -> None:
     assert said[1] == "second signal: ending the trainer; the run continues from its last checkpoint"
 
 
+def alone(command: list[str], folder: Path) -> Ended:
+    return supervise(Launch(command, dict(os.environ)), folder, 1, print, StopSignals(), Gang({}))
+
+
 def test_the_exit_code_of_a_trainer_that_fails_is_kept(tmp_path: Path) -> None:
-    launch = Launch([sys.executable, "-c", "raise SystemExit(3)"], dict(os.environ))
-    assert supervise(launch, tmp_path / "stop", 1, print) == Ended(3, stop_requested=False)
+    assert alone([sys.executable, "-c", "raise SystemExit(3)"], tmp_path) == Ended(3, stop_requested=False)
 
 
-def test_signal_handlers_are_put_back(tmp_path: Path) -> None:
+def test_signal_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    supervise(Launch(["true"], dict(os.environ)), tmp_path / "stop", 1, print)
+    with StopSignals() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signals.count == 2
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_the_trainer_is_in_a_session_of_its_own(tmp_path: Path) -> None:
     script = f"import os; open({str(tmp_path / 'sid')!r}, 'w').write(str(os.getsid(0)))"
-    supervise(Launch([sys.executable, "-c", script], dict(os.environ)), tmp_path / "stop", 1, print)
+    alone([sys.executable, "-c", script], tmp_path)
     assert int((tmp_path / "sid").read_text()) != os.getsid(0)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_trainer_is_ended_when_another_node_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
+) -> None:
+    monkeypatch.setattr("vlm_sft.train.supervisor.LOST_PEER_GRACE_S", 0.3)
+    ours, theirs = socket.socketpair()
+    Gang({0: theirs}).leave(stopped=stopped)
+    said: list[str] = []
+    launch = Launch([sys.executable, "-c", "import time; time.sleep(600)"], dict(os.environ))
+    ended = supervise(launch, tmp_path, 600, said.append, StopSignals(), Gang({1: ours}))
+    assert ended == Ended(-signal.SIGTERM, stop_requested=stopped)
+    assert said == [f"node 1 {'was asked to stop' if stopped else 'is lost'}: this one ends as well"]
+    ours.close()
+
+
+def test_a_node_that_ends_after_the_training_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlm_sft.train.supervisor.LOST_PEER_GRACE_S", 0.1)
+    (tmp_path / "record.json").write_text("{}")
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    said: list[str] = []
+    launch = Launch([sys.executable, "-c", "import time; time.sleep(1.5)"], dict(os.environ))
+    ended = supervise(launch, tmp_path, 600, said.append, StopSignals(), Gang({1: ours}))
+    assert (ended, said) == (Ended(0, stop_requested=False), [])
+    ours.close()

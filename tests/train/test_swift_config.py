@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 from vlm_sft.errors import ConfigError
+from vlm_sft.train.gang import Attempt
 from vlm_sft.train.launch import argv, launch
+from vlm_sft.train.place import Place
 from vlm_sft.train.swift_config import read_swift_config
 
 CONFIG = """\
@@ -45,7 +47,8 @@ def test_arguments_are_those_that_ms_swift_makes_of_the_same_file(
 
 def test_the_launch_adds_the_plug_in_and_the_checkpoint_and_keeps_the_users_callbacks(tmp_path: Path) -> None:
     path = write(tmp_path, CONFIG + "callbacks: early_stop\nexternal_plugins: [mine.py]\n")
-    started = launch(read_swift_config(path), tmp_path / "checkpoint-7", tmp_path / "record", tmp_path / "stop")
+    attempt = Attempt("abc", tmp_path / "checkpoint-7")
+    started = launch(read_swift_config(path), Place(1, 0, "127.0.0.1", 0), attempt, tmp_path)
     command = started.command
     at = command.index("--callbacks")
     assert command[at + 1 : at + 4] == ["early_stop", "run_recorder", "stop_on_request"]
@@ -56,6 +59,18 @@ def test_the_launch_adds_the_plug_in_and_the_checkpoint_and_keeps_the_users_call
     assert command[1:5] == ["-m", "torch.distributed.run", "--nproc_per_node", "2"]
     assert started.env["IMAGE_MAX_TOKEN_NUM"] == "2048"
     assert started.env["MASTER_PORT"].isdigit()
+    assert started.env["VLM_SFT_ATTEMPT_DIR"] == str(tmp_path)
+    assert "--rdzv_id" not in command
+
+
+def test_several_nodes_meet_under_the_name_of_their_attempt(tmp_path: Path) -> None:
+    started = launch(
+        read_swift_config(write(tmp_path, CONFIG)), Place(4, 3, "a-0.a", 2), Attempt("abc", None), tmp_path
+    )
+    assert started.command[3:17] == [
+        "--nproc_per_node", "2", "--nnodes", "4", "--node_rank", "3", "--master_addr", "a-0.a", "--master_port", "2",
+        "--rdzv_id", "abc", "--rdzv_conf", "timeout=300",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

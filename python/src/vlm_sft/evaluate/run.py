@@ -13,9 +13,11 @@ from typing import Any
 from vlm_sft.atomic_file import atomic_write
 from vlm_sft.errors import ConfigError, UserError
 from vlm_sft.evaluate.scores import Scores, score, table
+from vlm_sft.train.gang import Gang
 from vlm_sft.train.launch import Launch, argv, entry_point, torchrun
 from vlm_sft.train.preflight import visible_gpus
 from vlm_sft.train.run_report import FILE, read_report
+from vlm_sft.train.stop_signals import StopSignals
 from vlm_sft.train.supervisor import supervise
 from vlm_sft.train.swift_config import SwiftConfig
 
@@ -95,9 +97,9 @@ def _generate(config: SwiftConfig, checkpoint: Path, folder: Path, say: Callable
     env = {**config.env, **os.environ}
     start = torchrun(env) if "NPROC_PER_NODE" in env else [sys.executable]
     say(f"generating with {checkpoint}")
-    with tempfile.TemporaryDirectory(prefix="vlm-sft-") as temporary:
-        command = Launch([*start, entry_point("infer"), *argv(args)], env)
-        ended = supervise(command, Path(temporary) / "stop", grace_s=0.1, say=say)  # nothing to save: end at once
+    command = Launch([*start, entry_point("infer"), *argv(args)], env)
+    with tempfile.TemporaryDirectory(prefix="vlm-sft-") as temporary, StopSignals() as signals:
+        ended = supervise(command, Path(temporary), 0.1, say, signals, Gang({}))  # nothing to save: end at once
     if ended.stop_requested:
         raise UserError("evaluation: ended by a signal; it starts anew when it is run again")
     if ended.returncode != 0:

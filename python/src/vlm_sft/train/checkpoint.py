@@ -6,27 +6,32 @@ transformers Trainer) writes the weights, the optimizer and scheduler, one rando
 
 import json
 import re
+import shutil
 import struct
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 NAME = re.compile(r"checkpoint-(\d+)")
+INCOMPLETE, UNREADABLE = "incomplete", "unreadable"  # prefixes of what was set aside
+CHECKSUM_LIMIT_BYTES = 4 << 30  # read in seconds, and the ranks find it in the page cache; larger: only its directory
 HEADER_LIMIT_BYTES = 100 << 20  # safetensors' own limit for its JSON header
 
 
-def newest_complete(run_dir: Path, world_size: int) -> tuple[Path | None, list[str]]:
-    """Return the newest complete checkpoint of a run (None when there is none) and why newer ones were passed over.
+def newest_complete(run_dir: Path, world_size: int) -> tuple[Path | None, list[tuple[Path, str]]]:
+    """Return the newest complete checkpoint of a run (None when there is none), and newer ones with what they lack.
 
     Args:
         run_dir: folder with `checkpoint-<step>/` sub-folders; may be missing.
         world_size: number of ranks that wrote them, one random state each.
     """
     steps = {int(match[1]): path for path in run_dir.glob("checkpoint-*") if (match := NAME.fullmatch(path.name))}
-    rejected: list[str] = []
+    rejected: list[tuple[Path, str]] = []
     for step in sorted(steps, reverse=True):
         problem = incomplete(steps[step], world_size)
         if problem is None:
             return steps[step], rejected
-        rejected.append(f"{steps[step].name}: {problem}")
+        rejected.append((steps[step], problem))
     return None, rejected
 
 
@@ -49,17 +54,69 @@ def incomplete(checkpoint: Path, world_size: int) -> str | None:
     for path in weights:
         if not _whole_safetensors(path):
             return f"{path.name} is cut off"
+    for path in checkpoint.glob("*.pt*"):  # optimizer.pt, scheduler.pt, rng_state_0.pth
+        if problem := _damaged_archive(path):
+            return f"{path.name} {problem}"
     return None
 
 
+def older(checkpoint: Path, world_size: int) -> Path | None:
+    """Return the newest complete checkpoint of the same run with fewer steps, or None."""
+    step = int(checkpoint.name.rpartition("-")[2])
+    steps = {int(match[1]): path for path in checkpoint.parent.iterdir() if (match := NAME.fullmatch(path.name))}
+    return next(
+        (steps[s] for s in sorted(steps, reverse=True) if s < step and not incomplete(steps[s], world_size)), None
+    )
+
+
+def set_aside(checkpoint: Path, prefix: str) -> Path:
+    """Rename a checkpoint so that neither a resume nor the Trainer's rotation counts it; return its new path.
+
+    Left under its name, the Trainer would take it for the newest one and delete good ones in its stead, and a later
+    save of the same step would mix its files with the old ones.
+    """
+    aside = checkpoint.with_name(f"{prefix}-{checkpoint.name.rpartition('-')[2]}")
+    if checkpoint.exists():  # else another node has done it
+        if aside.exists():
+            shutil.rmtree(aside)
+        checkpoint.rename(aside)
+    return aside
+
+
+def free_space(run_dir: Path, min_free_gib: float, say: Callable[[str], None]) -> None:
+    """Delete this run's incomplete checkpoints when the filesystem is short of space: nothing can resume from them."""
+    if run_dir.is_dir() and shutil.disk_usage(run_dir).free < min_free_gib * 2**30:
+        for aside in sorted(run_dir.glob(f"{INCOMPLETE}-*")):
+            say(f"less than {min_free_gib:g} GiB free: deleting {aside}")
+            shutil.rmtree(aside)
+
+
+def size_gib(checkpoint: Path) -> float:
+    """Return the size of all files of a checkpoint."""
+    return sum(path.stat().st_size for path in checkpoint.rglob("*") if path.is_file()) / 2**30
+
+
 def _missing_states(names: set[str], world_size: int) -> str | None:
-    """Return the first optimizer, scheduler or random state that is not there."""
+    """Return the first optimizer, scheduler or random state, or file about the weights, that is not there."""
     ranks = ["rng_state.pth"] if world_size == 1 else [f"rng_state_{rank}.pth" for rank in range(world_size)]
     # DeepSpeed keeps the optimizer in global_step<N>/, FSDP2 in optimizer_0/; plain DDP in optimizer.pt
     optimizers = [name for name in names if name.startswith(("optimizer", "global_step"))]
     if not optimizers:
         return "optimizer.pt"
-    return next((name for name in [*ranks, "scheduler.pt"] if name not in names), None)
+    needed = [*ranks, "scheduler.pt", "args.json"]
+    if "adapter_model.safetensors" in names:
+        needed.append("adapter_config.json")
+    return next((name for name in needed if name not in names), None)
+
+
+def _damaged_archive(path: Path) -> str | None:
+    """Return what is wrong with a file of torch.save, which is a zip archive of stored records with checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip() if path.stat().st_size <= CHECKSUM_LIMIT_BYTES else None
+    except (zipfile.BadZipFile, EOFError):
+        return "is cut off"
+    return f"is damaged: {damaged}" if damaged else None
 
 
 def _whole_safetensors(path: Path) -> bool:

@@ -9,6 +9,7 @@ from vlm_sft.cluster.release import release_job
 from vlm_sft.train.preflight import Needs
 from vlm_sft.train.run import Exit
 from vlm_sft.train.run import train as run_training
+from vlm_sft.train.stop_signals import StopSignals
 from vlm_sft.train.swift_config import read_swift_config
 
 
@@ -41,6 +42,13 @@ from vlm_sft.train.swift_config import read_swift_config
     show_default=True,
     help="Seconds for the last save after SIGTERM; keep it below terminationGracePeriodSeconds.",
 )
+@click.option(
+    "--rendezvous-s",
+    type=click.FloatRange(min=1),
+    default=1800,
+    show_default=True,
+    help="Seconds until all nodes must be there: images are pulled and machines added at different speeds.",
+)
 @click.option("--then-release", metavar="job/NAME", help="Held Job to start when this run is finished.")
 def train(
     config: Path,
@@ -49,14 +57,18 @@ def train(
     min_free_gib: float,
     gated: bool,
     grace_s: float,
+    rendezvous_s: float,
     then_release: str | None,
 ) -> None:
     """Train with ms-swift's own CONFIG (YAML), resumed from the newest complete checkpoint in its output_dir.
 
     Exit codes: 0 finished, 1 failed, 42 the config or the data is wrong (do not retry), 75 stopped on request.
     """
-    needs = Needs(gpus=gpus, data_marker=data_marker, min_free_gib=min_free_gib, gated=gated)
-    ended = run_training(read_swift_config(config), needs, grace_s, lambda line: click.echo(line, err=True))
-    if ended is Exit.FINISHED and then_release:
-        release_job(then_release)
-    sys.exit(ended)
+    with StopSignals() as signals:
+        needs = Needs(gpus=gpus, data_marker=data_marker, min_free_gib=min_free_gib, gated=gated)
+        ended = run_training(
+            read_swift_config(config), needs, grace_s, rendezvous_s, lambda line: click.echo(line, err=True), signals
+        )
+        if ended is Exit.FINISHED and then_release:
+            release_job(then_release)
+        sys.exit(ended)

@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from vlm_sft.errors import ConfigError
+from vlm_sft.train.gang import Attempt
+from vlm_sft.train.place import Place
 from vlm_sft.train.swift_config import SwiftConfig
 
 PLUGIN = Path(__file__).parent / "swift_plugin" / "run_recorder.py"
 CALLBACKS = ("run_recorder", "stop_on_request")
 RENDEZVOUS = ("NPROC_PER_NODE", "NNODES", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")  # ms-swift's names -> torchrun's
+RENDEZVOUS_S = 300  # all supervisors are there when torchrun starts: what is left is its own start
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,15 @@ def argv(args: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def launch(config: SwiftConfig, resume_from: Path | None, record: Path, stop_file: Path) -> Launch:
-    """Return how to start ms-swift for `config`.
+def launch(config: SwiftConfig, place: Place, attempt: Attempt, folder: Path) -> Launch:
+    """Return how to start ms-swift for `config` on this node.
 
     Args:
         config: the rendered ms-swift config.
-        resume_from: complete checkpoint to continue, or None to start anew.
-        record: where rank 0 writes its facts at the end.
-        stop_file: a file whose appearance asks the run to save and stop.
+        place: which node this is.
+        attempt: the checkpoint to continue, if any, and what the nodes of this attempt call it.
+        folder: of this attempt and this node: `stop` asks the run to save and stop; the ranks leave `record.json` at
+            the end of training, or `rank-<N>.json` when they fail.
 
     Raises:
         ConfigError: ms-swift is not installed.
@@ -57,18 +61,24 @@ def launch(config: SwiftConfig, resume_from: Path | None, record: Path, stop_fil
     args = dict(config.args)
     args["external_plugins"] = [*config.texts("external_plugins"), str(PLUGIN)]
     args["callbacks"] = [*config.texts("callbacks"), *CALLBACKS]
-    if resume_from is not None:
-        args["resume_from_checkpoint"] = str(resume_from)
+    if attempt.resume_from is not None:
+        args["resume_from_checkpoint"] = str(attempt.resume_from)
 
-    env = {**config.env, **os.environ}
-    if env.get("NNODES", "1") == "1":
-        env["MASTER_PORT"] = str(_free_port())
-    env |= {
+    env = {
+        **config.env,
+        **os.environ,
+        "NNODES": str(place.nodes),
+        "NODE_RANK": str(place.rank),
+        "MASTER_ADDR": place.master,
+        "MASTER_PORT": str(place.port or _free_port()),
         "SWIFT_CONFIG_FILE": str(config.path),  # ms-swift copies the file it names into the run directory
-        "VLM_SFT_RECORD": str(record),
-        "VLM_SFT_STOP_FILE": str(stop_file),
+        "VLM_SFT_ATTEMPT_DIR": str(folder),
+        "VLM_SFT_RUN_DIR": str(config.output_dir),
     }
-    return Launch([*torchrun(env), entry_point("sft"), *argv(args)], env)
+    command = torchrun(env)
+    if place.nodes > 1:
+        command += ["--rdzv_id", attempt.id, "--rdzv_conf", f"timeout={RENDEZVOUS_S}"]
+    return Launch([*command, entry_point("sft"), *argv(args)], env)
 
 
 def torchrun(env: Mapping[str, str]) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vlm_sft.genvalues.suggest import closest
 from vlm_sft.genvalues.swift_args import swift_arguments
+from vlm_sft.train.place import read_place
 from vlm_sft.train.swift_config import SwiftConfig
 
 
@@ -168,12 +169,14 @@ def _disk(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
 
 def _port(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
     """Check the rendezvous port on the node that serves it; a single node takes any free port instead."""
-    if int(config.env.get("NNODES", "1")) == 1 or os.environ.get("NODE_RANK", "0") != "0":
+    place = read_place({**config.env, **os.environ})
+    if place.nodes == 1 or place.rank != 0:
         return
-    port = int(config.env.get("MASTER_PORT", "29500"))
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("", port))
+            probe.bind(("", place.port))
         except OSError as error:
-            yield Problem(f"MASTER_PORT: {port} is not free ({error.strerror}); choose another port", permanent=False)
+            yield Problem(
+                f"MASTER_PORT: {place.port} is not free ({error.strerror}); choose another port", permanent=False
+            )

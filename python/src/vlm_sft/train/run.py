@@ -5,18 +5,24 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from vlm_sft.atomic_file import atomic_write
 from vlm_sft.errors import EXIT_CONFIG
-from vlm_sft.train.checkpoint import newest_complete
+from vlm_sft.train.checkpoint import INCOMPLETE, UNREADABLE, free_space, newest_complete, older, set_aside, size_gib
+from vlm_sft.train.failure import Kills, explain, read_failures, read_kills, unreadable_checkpoint
+from vlm_sft.train.gang import call_roll
 from vlm_sft.train.launch import launch
+from vlm_sft.train.place import Place, read_place
 from vlm_sft.train.preflight import Needs, problems
-from vlm_sft.train.run_report import RunReport, evidence, read_report, table, versions, write_report
-from vlm_sft.train.supervisor import Ended, supervise
+from vlm_sft.train.run_data import changed_data, data_files
+from vlm_sft.train.run_report import RunReport, evidence, is_finished, read_report, table, versions, write_report
+from vlm_sft.train.stop_signals import StopSignals
+from vlm_sft.train.supervisor import RECORD, Ended, supervise
 from vlm_sft.train.swift_config import SwiftConfig
+from vlm_sft.train.waiting import StoppedWaitingError, waiting
 
 
 class Exit(IntEnum):
@@ -28,20 +34,30 @@ class Exit(IntEnum):
     STOPPED = 75  # EX_TEMPFAIL: stopped on request with everything saved; does not count as a failure
 
 
-def train(config: SwiftConfig, needs: Needs, grace_s: float, say: Callable[[str], None]) -> Exit:
+def train(
+    config: SwiftConfig,
+    needs: Needs,
+    grace_s: float,
+    rendezvous_s: float,
+    say: Callable[[str], None],
+    signals: StopSignals,
+) -> Exit:
     """Bring a run to its end, from wherever it stands.
 
     Args:
         config: ms-swift's config; its `output_dir` is the run directory and belongs to this config alone.
         needs: what the preflight must find.
         grace_s: seconds for the last save after SIGTERM.
+        rendezvous_s: seconds until all nodes must be there.
         say: takes one line for the log.
+        signals: counts the requests to stop.
     """
     run_dir = config.output_dir
-    report = read_report(run_dir)
-    if report is not None and report.get("status") == "finished":
-        say(f"{run_dir}: already finished at step {report['steps']}; nothing to do")
-        return Exit.FINISHED
+    place = read_place({**config.env, **os.environ})
+    if is_finished(run_dir):
+        return _already_finished(run_dir, say)
+    if place.rank == 0:
+        free_space(run_dir, needs.min_free_gib, say)
     failed = problems(config, needs)
     for problem in failed:
         say(f"error: {problem.message}")
@@ -49,61 +65,71 @@ def train(config: SwiftConfig, needs: Needs, grace_s: float, say: Callable[[str]
         return Exit.CONFIG if any(problem.permanent for problem in failed) else Exit.FAILED
 
     run_dir.mkdir(parents=True, exist_ok=True)
-    world_size = int(config.env.get("NPROC_PER_NODE", "1")) * int(config.env.get("NNODES", "1"))
-    resume_from, rejected = newest_complete(run_dir, world_size)
-    for reason in rejected:
-        say(f"passing over an incomplete checkpoint: {reason}")
-    if changed := _changed_data(config, resuming=resume_from is not None):
-        say(f"error: {changed}")
-        return Exit.CONFIG
-    say(f"resuming from {resume_from}" if resume_from else f"starting in {run_dir}")
+    world_size = int(config.env.get("NPROC_PER_NODE", "1")) * place.nodes
+    resume_from = None
+    if place.rank == 0:
+        resume_from, rejected = newest_complete(run_dir, world_size)
+        for checkpoint, lack in rejected:
+            say(f"passing over {checkpoint.name}: {lack}; it is now {set_aside(checkpoint, INCOMPLETE).name}")
+        if changed := changed_data(config, resuming=resume_from is not None):
+            say(f"error: {changed}")
+            return Exit.CONFIG
+    try:
+        wait = waiting(run_dir, rendezvous_s, signals, say)
+        wait("this node", 0)
+        gang, attempt = call_roll(place, str(run_dir), resume_from, wait)
+    except StoppedWaitingError:
+        if is_finished(run_dir):
+            return _already_finished(run_dir, say)
+        say("stopped on request before the start")
+        return Exit.STOPPED
+    say(f"resuming from {attempt.resume_from}" if attempt.resume_from else f"starting in {run_dir}")
+    with gang, tempfile.TemporaryDirectory(prefix="vlm-sft-") as folder:
+        started = Started(time.monotonic(), Path(folder), attempt.resume_from, read_kills().count)
+        ended = supervise(launch(config, place, attempt, started.folder), started.folder, grace_s, say, signals, gang)
+        code = _outcome(config, place, world_size, started, ended, say)
+        gang.leave(stopped=code is Exit.STOPPED)
+    return code
 
-    record_path = run_dir / "record.json"  # on the shared claim: every node reads what rank 0 wrote
-    first_node = os.environ.get("NODE_RANK", "0") == "0"
-    if first_node:
-        record_path.unlink(missing_ok=True)
-    started_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="vlm-sft-") as folder:
-        stop_file = Path(folder) / "stop"
-        ended = supervise(launch(config, resume_from, record_path, stop_file), stop_file, grace_s, say)
-    record = ended_record(record_path, world_size, ended.returncode)
+
+@dataclass(frozen=True)
+class Started:
+    """What was so when the trainer was started."""
+
+    at_s: float  # monotonic
+    folder: Path  # of this attempt: what the ranks leave
+    resume_from: Path | None
+    kills: int  # that the kernel had counted before
+
+
+def _already_finished(run_dir: Path, say: Callable[[str], None]) -> Exit:
+    report = read_report(run_dir) or {}
+    say(f"{run_dir}: already finished at step {report.get('steps')}; nothing to do")
+    return Exit.FINISHED
+
+
+def _outcome(
+    config: SwiftConfig, place: Place, world_size: int, started: Started, ended: Ended, say: Callable[[str], None]
+) -> Exit:
+    """Write the report, or say what failed; return the exit code."""
+    run_dir = config.output_dir
+    record = ended_record(started.folder / RECORD, run_dir, world_size, ended.returncode)
     if record is None:
-        return _failure(ended, say)
+        return _failure(config, world_size, started, ended, say)
     if ended.returncode != 0:
         say(f"ms-swift ended with exit code {ended.returncode} after its last checkpoint was whole: nothing is lost")
     finished = not record["stop_requested"] or record["steps"] >= record["max_steps"]
-    if first_node:
+    # Every node of a finished run writes the report, all the same one: whichever pod is lost now is not waited for.
+    if finished or place.rank == 0:
+        seconds = time.monotonic() - started.at_s
         status = "finished" if finished else "stopped"
-        seconds = time.monotonic() - started_s
-        write_report(run_dir, _report(status, config, record, resume_from, seconds, world_size))
+        write_report(run_dir, _report(status, config, record, started.resume_from, seconds, world_size))
+    if place.rank == 0:
         say(table(read_report(run_dir) or {}))
     return Exit.FINISHED if finished else Exit.STOPPED
 
 
-def _data_files(config: SwiftConfig) -> dict[str, int]:
-    """Return the size in bytes of each local file that the run reads rows from."""
-    names = [name.partition("#")[0] for key in ("dataset", "val_dataset") for name in config.texts(key)]
-    return {name: Path(name).stat().st_size for name in names if Path(name).is_file()}
-
-
-def _changed_data(config: SwiftConfig, *, resuming: bool) -> str | None:
-    """Remember the data of a new run; return what changed since then when one is resumed."""
-    path, now = config.output_dir / "data.json", _data_files(config)
-    if resuming and path.is_file():
-        before = json.loads(path.read_bytes())
-        changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-        if changed:
-            name = changed[0]
-            return (
-                f"{name}: {now.get(name, 'no')} bytes, but this run began with {before.get(name, 'no')}; restore the "
-                f"data, or start a new run: delete {config.output_dir}"
-            )
-    with atomic_write(path) as file:
-        file.write(json.dumps(now, indent=2).encode() + b"\n")
-    return None
-
-
-def ended_record(path: Path, world_size: int, returncode: int) -> dict[str, Any] | None:
+def ended_record(path: Path, run_dir: Path, world_size: int, returncode: int) -> dict[str, Any] | None:
     """Return what the ranks recorded at the end of training; None when they did not get there.
 
     A bad exit code alone does not tell: seen once, a rank of a gloo group aborted while Python shut down ("terminate
@@ -114,20 +140,23 @@ def ended_record(path: Path, world_size: int, returncode: int) -> dict[str, Any]
     record: dict[str, Any] = json.loads(path.read_bytes())
     if returncode == 0:
         return record
-    checkpoint, _ = newest_complete(path.parent, world_size)
+    checkpoint, _ = newest_complete(run_dir, world_size)
     return record if checkpoint is not None and checkpoint.name == f"checkpoint-{record['steps']}" else None
 
 
-def _failure(ended: Ended, say: Callable[[str], None]) -> Exit:
+def _failure(config: SwiftConfig, world_size: int, started: Started, ended: Ended, say: Callable[[str], None]) -> Exit:
     """Say how the trainer failed and choose the exit code."""
     if ended.stop_requested:
         say("stopped on request before the first save; the run continues from its last complete checkpoint")
         return Exit.STOPPED
-    killed = ended.returncode in (-9, 137)
-    say(
-        f"error: ms-swift ended with {'SIGKILL: out of host memory?' if killed else f'exit code {ended.returncode}'}; "
-        "its own message is above"
-    )
+    newest, _ = newest_complete(config.output_dir, world_size)
+    failures, kills = read_failures(started.folder), read_kills()
+    kills = Kills(kills.count - started.kills, kills.limit_gib)
+    say(f"error: {explain(config, ended.returncode, failures, kills, size_gib(newest) if newest else None)}")
+    used, unreadable = started.resume_from, unreadable_checkpoint(failures)
+    if used is not None and unreadable is not None and older(used, world_size) is not None:
+        moved = set_aside(used, UNREADABLE)
+        say(f"{used.name} could not be loaded and is now {moved.name}: the next try goes on from the one before")
     return Exit.FAILED
 
 
@@ -143,7 +172,7 @@ def _report(
         resumed_from=str(resume_from) if resume_from else None,
         seconds=seconds,
         ddp=evidence(record),
-        data=_data_files(config),
+        data=data_files(config),
         versions={**versions(), "python": record["python"], **({"cuda": record["cuda"]} if record["cuda"] else {})},
         **{name: record[name] for name in _RECORDED},
     )

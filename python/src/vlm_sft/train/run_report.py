@@ -103,6 +103,12 @@ def read_report(run_dir: Path) -> dict[str, Any] | None:
     return report if isinstance(report, dict) else None
 
 
+def is_finished(run_dir: Path) -> bool:
+    """Tell whether a run has been brought to its end; it is not run again."""
+    report = read_report(run_dir)
+    return report is not None and report.get("status") == "finished"
+
+
 def table(report: dict[str, Any]) -> str:
     """Return a report as a table of a person's first questions, one per line."""
 

@@ -11,11 +11,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
+from vlm_sft.train.gang import Gang
 from vlm_sft.train.launch import Launch
+from vlm_sft.train.stop_signals import StopSignals
 
+STOP, RECORD = "stop", "record.json"  # names that `swift_plugin` knows as well
 TORCHRUN_KILLS_AFTER_S = 30  # torchrun gives its workers this long after SIGTERM, then kills them
+LOST_PEER_GRACE_S = 30.0  # ranks that see their peer's connection close end in seconds; under NCCL some never see it
+LOOK_S = 0.2  # between two looks at the trainer, the signals and the other nodes
 
 
 @dataclass(frozen=True)
@@ -26,42 +30,50 @@ class Ended:
     stop_requested: bool
 
 
-class _SignalledError(Exception):
-    """SIGTERM or SIGINT arrived."""
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise _SignalledError
-
-
-def supervise(launch: Launch, stop_file: Path, grace_s: float, say: Callable[[str], None]) -> Ended:
+def supervise(
+    launch: Launch, folder: Path, grace_s: float, say: Callable[[str], None], signals: StopSignals, gang: Gang
+) -> Ended:
     """Run the trainer to its end; on SIGTERM or SIGINT ask it to save and stop, on a second one end it at once.
 
     Args:
         launch: what to run.
-        stop_file: created on the first signal; must not exist yet.
+        folder: of this attempt; `stop` is made there on the first signal, `record.json` appears when training is over.
         grace_s: how long the save may take after the first signal before the trainer is killed.
         say: takes one line for the log.
+        signals: counts them.
+        gang: the other nodes; without one of them the trainer cannot go on.
     """
-    previous = {number: signal.signal(number, _raise) for number in (signal.SIGTERM, signal.SIGINT)}
     # A session of its own: Ctrl-C in a terminal and a signal to our group reach us alone.
     process = subprocess.Popen(launch.command, env=launch.env, start_new_session=True)
+    stop_by_s: float | None = None
+    alone_by_s: float | None = None
+    asked_elsewhere = False
     try:
-        try:
-            return Ended(process.wait(), stop_requested=False)
-        except _SignalledError:
-            stop_file.touch()
-            say(f"stop requested: saving after this optimizer step, {grace_s:.0f} s left for it")
-        try:
-            return Ended(process.wait(timeout=grace_s), stop_requested=True)
-        except subprocess.TimeoutExpired:
-            say(f"not saved within {grace_s:.0f} s: ending the trainer; the run continues from its last checkpoint")
-        except _SignalledError:
-            say("second signal: ending the trainer; the run continues from its last checkpoint")
-        return Ended(_end(process), stop_requested=True)
+        while True:
+            try:
+                return Ended(process.wait(timeout=LOOK_S), bool(signals.count) or asked_elsewhere)
+            except subprocess.TimeoutExpired:
+                now_s = time.monotonic()
+            if signals.count and stop_by_s is None:
+                (folder / STOP).touch()
+                stop_by_s = now_s + grace_s
+                say(f"stop requested: saving after this optimizer step, {grace_s:.0f} s left for it")
+            elif signals.count > 1:
+                say("second signal: ending the trainer; the run continues from its last checkpoint")
+                return Ended(_end(process), stop_requested=True)
+            elif stop_by_s is not None and now_s > stop_by_s:
+                say(f"not saved within {grace_s:.0f} s: ending the trainer; the run continues from its last checkpoint")
+                return Ended(_end(process), stop_requested=True)
+            peer = gang.ended()
+            if peer is not None and alone_by_s is None:
+                asked_elsewhere = peer.stopped
+                alone_by_s = now_s + LOST_PEER_GRACE_S
+                if not (folder / RECORD).is_file():
+                    say(f"node {peer.rank} {'was asked to stop' if peer.stopped else 'is lost'}: this one ends as well")
+            # With a record the training is over, and the others may be gone while this node closes its files.
+            if alone_by_s is not None and now_s > alone_by_s and not (folder / RECORD).is_file():
+                return Ended(_end(process), bool(signals.count) or asked_elsewhere)
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
         if process.poll() is None:
             _end(process)
 

@@ -2,8 +2,9 @@
 
 Two callbacks, both named on ms-swift's command line by `vlm_sft.train.launch`:
 `run_recorder` writes facts that only the ranks know (was it one process group, what was the batch, did all ranks end
-with the same weights) to the file in VLM_SFT_RECORD; `stop_on_request` is ms-swift's own graceful exit with the stop
-file of this run.
+with the same weights) to `record.json` in VLM_SFT_ATTEMPT_DIR, a folder of this node and this attempt;
+`stop_on_request` is ms-swift's own graceful exit with the file `stop` of that folder.
+An error that ends a rank is left there too, as `rank-<N>.json`: see `vlm_sft.train.failure`.
 This folder holds nothing else: ms-swift puts it at the front of `sys.path`.
 """
 
@@ -11,9 +12,12 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import sys
 import time
+import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -22,6 +26,7 @@ from swift.callbacks import TrainerCallback, callbacks_map
 from swift.callbacks.deepspeed_elastic import GracefulExitCallback
 from swift.utils import ShutdownManager
 
+ATTEMPT = Path(os.environ["VLM_SFT_ATTEMPT_DIR"])
 FINGERPRINT_LIMIT_BYTES = 2 << 30  # a rank-32 adapter of a 32B model is 1 GiB; full weights are not worth the copy
 
 
@@ -58,8 +63,31 @@ def _peak_memory_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # ru_maxrss is in KiB on Linux
 
 
+def _write(name: str, facts: dict[str, Any]) -> None:
+    temporary = ATTEMPT / f"{name}.tmp"
+    temporary.write_text(json.dumps(facts, indent=2) + "\n")
+    temporary.replace(ATTEMPT / name)
+
+
+def _leave_failure(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """Let Python tell what ended this rank as ever, then leave it for the supervisor."""
+    sys.__excepthook__(kind, error, at)
+    lines = str(error).strip().splitlines() or [""]
+    rank = int(os.environ.get("RANK", "0"))
+    facts = {
+        "rank": rank,
+        "type": kind.__name__,
+        "message": lines[0][:500],
+        "functions": [frame.name for frame in traceback.extract_tb(at)],
+        "time_s": time.time(),
+        "peak_memory_gib": _peak_memory_gib(),
+        "free_gib": shutil.disk_usage(os.environ["VLM_SFT_RUN_DIR"]).free / 2**30,
+    }
+    _write(f"rank-{rank}.json", facts)
+
+
 class RunRecorder(TrainerCallback):  # type: ignore[misc]
-    """Writes `record.json` of a run on rank 0; all ranks take part in gathering."""
+    """Writes `record.json` on the first rank of each node; all ranks take part in gathering."""
 
     def __init__(self, args: Any, trainer: Any) -> None:  # noqa: ANN401 - ms-swift's types need its whole import
         super().__init__(args, trainer)
@@ -99,7 +127,7 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
             self.record["gradient_fingerprints"] = _gather(fingerprint(gradients))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Record how the run ended and write the file on rank 0; the other ranks wait for it."""
+        """Record how the run ended and write the file once a node; all ranks wait for it."""
         seconds = time.monotonic() - self.started_s
         tokens = int(state.num_input_tokens_seen) - self.tokens_before
         losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
@@ -119,11 +147,8 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
             "python": sys.version.split()[0],
             "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         }
-        if state.is_world_process_zero:
-            path = Path(os.environ["VLM_SFT_RECORD"])
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(self.record, indent=2) + "\n")
-            temporary.replace(path)
+        if state.is_local_process_zero:
+            _write("record.json", self.record)
         if dist.is_initialized():
             dist.barrier()
 
@@ -135,7 +160,7 @@ class StopOnRequest(GracefulExitCallback):  # type: ignore[misc]
 
     def __init__(self, args: Any, trainer: Any) -> None:  # noqa: ANN401
         super().__init__(args, trainer)
-        self.shutdown_manager = ShutdownManager(stop_file=os.environ["VLM_SFT_STOP_FILE"])
+        self.shutdown_manager = ShutdownManager(stop_file=str(ATTEMPT / "stop"))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Stop after the save that a request led to, and remember that it was a request."""
@@ -148,3 +173,4 @@ class StopOnRequest(GracefulExitCallback):  # type: ignore[misc]
 
 callbacks_map["run_recorder"] = RunRecorder
 callbacks_map["stop_on_request"] = StopOnRequest
+sys.excepthook = _leave_failure

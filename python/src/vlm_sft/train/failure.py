@@ -1,0 +1,121 @@
+"""Why a trainer failed, in one line: what the ranks left behind, and what the kernel counted.
+
+An uncaught error of a rank lands in `rank-<N>.json` (written by `swift_plugin`), in one folder for all ranks of a node:
+{"rank": 2, "type": "OutOfMemoryError", "message": "CUDA out of memory. Tried to allocate 20.00 MiB...",
+ "functions": ["sft_main", "train", "forward"], "time_s": 1700000000.0, "peak_memory_gib": 78.9, "free_gib": 12.5}
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlm_sft.train.swift_config import SwiftConfig
+
+CGROUP = Path("/sys/fs/cgroup")
+GPU_MEMORY = ("OutOfMemoryError", "out of memory", "ALLOC_FAILED")  # of torch; of the CUDA runtime; of cuBLAS
+# torch.save does not pass on why a write failed; with a full disk it says the second.
+WRITE = ("No space left on device", "PytorchStreamWriter failed", "Disk quota exceeded", "File too large")
+LOADS = ("_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_rng_state", "load_from_json")
+
+
+@dataclass(frozen=True)
+class RankFailure:
+    """The error that ended a rank."""
+
+    rank: int
+    type: str
+    message: str  # first line
+    functions: list[str]  # names on the stack, outermost first
+    time_s: float
+    peak_memory_gib: float
+    free_gib: float  # on the run directory's filesystem at that moment
+
+    def says(self, *words: str) -> bool:
+        """Tell whether the error is one of these."""
+        return any(word in f"{self.type}: {self.message}" for word in words)
+
+
+@dataclass(frozen=True)
+class Kills:
+    """How often the kernel has killed a process of this container for want of memory, and the container's limit."""
+
+    count: int
+    limit_gib: float | None
+
+
+def read_failures(folder: Path) -> list[RankFailure]:
+    """Return what the ranks of this node left, the first to fail first: the others often fail for want of it."""
+    found = [RankFailure(**json.loads(path.read_bytes())) for path in folder.glob("rank-*.json")]
+    return sorted(found, key=lambda failure: failure.time_s)
+
+
+def read_kills(cgroup: Path = CGROUP) -> Kills:
+    """Read the kernel's count from this container's memory cgroup, version 2 or 1; 0 where there is none.
+
+    Where the kernel kills the container as a whole (memory.oom.group, as kubelet sets it with version 2), nobody is
+    left to say it, and `kubectl describe pod` shows OOMKilled.
+    """
+    for events, limit in (
+        ("memory.events", "memory.max"),
+        ("memory/memory.oom_control", "memory/memory.limit_in_bytes"),
+    ):
+        try:
+            facts = dict(line.split() for line in (cgroup / events).read_text().splitlines())
+            text = (cgroup / limit).read_text().strip()
+        except (OSError, ValueError):
+            continue
+        limit_bytes = int(text) if text.isdecimal() else 1 << 62  # "max"
+        return Kills(int(facts.get("oom_kill", 0)), limit_bytes / 2**30 if limit_bytes < 1 << 60 else None)
+    return Kills(0, None)
+
+
+def explain(
+    config: SwiftConfig, returncode: int, failures: list[RankFailure], kills: Kills, checkpoint_gib: float | None
+) -> str:
+    """Return the line that says why: key, got, need, way out.
+
+    Args:
+        config: of the run.
+        returncode: of torchrun.
+        failures: what the ranks left.
+        kills: the kernel's count during this run.
+        checkpoint_gib: size of a whole checkpoint of this run, if there is one.
+    """
+    if kills.count:
+        limit = f"its limit of {kills.limit_gib:.1f} GiB" if kills.limit_gib else "the node's limit"
+        workers = config.integer("dataloader_num_workers", 1)
+        return (
+            f"host memory: the kernel killed {kills.count} of this container's processes at {limit}; raise "
+            f"train.resources.limits.memory, or lower dataloader_num_workers (now {workers} a GPU): "
+            "shared memory (train.shmSize) counts as well"
+        )
+    for failure in failures:
+        if failure.says(*GPU_MEMORY):
+            return (
+                f"GPU memory: rank {failure.rank} ran out of it at a peak of {failure.peak_memory_gib:.1f} GiB with "
+                f"per_device_train_batch_size {config.integer('per_device_train_batch_size', 1)} and max_length "
+                f"{config.args.get('max_length', 'of the model')}; lower train.batchSizePerGpu and raise the "
+                "accumulation, lower max_length, or shard (train.sharding: zero3); `genvalues memory` estimates each: "
+                f"{failure.message}"
+            )
+        if failure.says(*WRITE):
+            need = f", need about {checkpoint_gib:.2f} for a checkpoint" if checkpoint_gib else ""
+            return (
+                f"output_dir: rank {failure.rank} could not write to {config.output_dir}: {failure.free_gib:.2f} GiB "
+                f"free{need}; delete old runs, lower save_total_limit or enlarge the claim; the older checkpoints are "
+                f"whole, and the run continues from the newest: {failure.message}"
+            )
+    if failures:
+        first = failures[0]
+        return f"rank {first.rank} failed: {first.type}: {first.message}; the whole trace is above"
+    killed = returncode in (-9, 137)
+    return f"ms-swift ended with {'SIGKILL' if killed else f'exit code {returncode}'}; its own message is above"
+
+
+def unreadable_checkpoint(failures: list[RankFailure]) -> RankFailure | None:
+    """Return the failure of a rank that could not load the checkpoint for what is in it, or None."""
+    for failure in failures:
+        passing = failure.says(*GPU_MEMORY, "OSError", "ConnectionError", "DistBackendError", "DistNetworkError")
+        if not passing and any(name in failure.functions for name in LOADS):
+            return failure
+    return None

@@ -1,0 +1,96 @@
+"""Why a trainer failed, in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from vlm_sft.train.failure import Kills, RankFailure, explain, read_failures, read_kills, unreadable_checkpoint
+from vlm_sft.train.swift_config import SwiftConfig
+
+CONFIG = SwiftConfig(
+    Path("train.yaml"), {"output_dir": "/outputs/fire", "per_device_train_batch_size": 2, "max_length": 8192}, {}
+)
+NONE = Kills(0, None)
+
+
+def failure(rank: int, kind: str, message: str, *functions: str, time_s: float = 0) -> RankFailure:
+    return RankFailure(rank, kind, message, ["sft_main", *functions], time_s, peak_memory_gib=78.94, free_gib=0.01)
+
+
+LOST_PEER = failure(0, "RuntimeError", "[gloo/transport/tcp/pair.cc:538] Connection closed by peer [10.0.0.1]:1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("OutOfMemoryError", "CUDA out of memory. Tried to allocate 20.00 MiB."),
+        ("RuntimeError", "CUDA error: out of memory"),
+        ("RuntimeError", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_gpu_memory_is_named_with_what_it_depends_on_though_another_rank_failed_first(kind: str, message: str) -> None:
+    assert explain(CONFIG, 1, [LOST_PEER, failure(3, kind, message)], NONE, None) == (
+        "GPU memory: rank 3 ran out of it at a peak of 78.9 GiB with per_device_train_batch_size 2 and max_length "
+        "8192; lower train.batchSizePerGpu and raise the accumulation, lower max_length, or shard (train.sharding: "
+        f"zero3); `genvalues memory` estimates each: {message}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("OSError", "[Errno 28] No space left on device: '/outputs/fire/x'"),
+        ("SafetensorError", "Error while serializing: I/O error: No space left on device (os error 28)"),
+        ("RuntimeError", "[enforce fail at inline_container.cc:672] . PytorchStreamWriter failed writing file data/0"),
+        ("OSError", "[Errno 122] Disk quota exceeded"),
+    ],
+)
+def test_a_full_volume_is_told_with_what_is_free_and_what_a_checkpoint_needs(kind: str, message: str) -> None:
+    assert explain(CONFIG, 1, [failure(0, kind, message)], NONE, 2.5) == (
+        "output_dir: rank 0 could not write to /outputs/fire: 0.01 GiB free, need about 2.50 for a checkpoint; delete "
+        "old runs, lower save_total_limit or enlarge the claim; the older checkpoints are whole, and the run continues "
+        f"from the newest: {message}"
+    )
+
+
+def test_host_memory_goes_by_the_kernels_count() -> None:
+    assert explain(CONFIG, 1, [LOST_PEER], Kills(1, 64.0), None) == (
+        "host memory: the kernel killed 1 of this container's processes at its limit of 64.0 GiB; raise "
+        "train.resources.limits.memory, or lower dataloader_num_workers (now 1 a GPU): shared memory (train.shmSize) "
+        "counts as well"
+    )
+
+
+def test_any_other_failure_names_the_rank_that_failed_first(tmp_path: Path) -> None:
+    for found in (failure(0, "RuntimeError", "Connection closed by peer", time_s=9), failure(1, "KeyError", "'x'")):
+        (tmp_path / f"rank-{found.rank}.json").write_text(json.dumps(vars(found)))
+    failures = read_failures(tmp_path)
+    assert [found.rank for found in failures] == [1, 0]
+    assert explain(CONFIG, 1, failures, NONE, None) == "rank 1 failed: KeyError: 'x'; the whole trace is above"
+    assert explain(CONFIG, 2, [], NONE, None) == "ms-swift ended with exit code 2; its own message is above"
+    assert explain(CONFIG, -9, [], NONE, None) == "ms-swift ended with SIGKILL; its own message is above"
+
+
+def test_the_kernels_count_is_read_from_either_version_of_cgroups(tmp_path: Path) -> None:
+    assert read_kills(tmp_path) == NONE
+    old = tmp_path / "memory"
+    old.mkdir()
+    (old / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
+    (old / "memory.limit_in_bytes").write_text("9223372036854771712\n")  # no limit
+    assert read_kills(tmp_path) == Kills(3, None)
+    (tmp_path / "memory.events").write_text("low 0\nhigh 0\nmax 8\noom 1\noom_kill 2\n")
+    (tmp_path / "memory.max").write_text("68719476736\n")
+    assert read_kills(tmp_path) == Kills(2, 64.0)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert read_kills(tmp_path) == Kills(2, None)
+
+
+def test_only_what_is_in_the_checkpoint_condemns_it() -> None:
+    damaged = failure(1, "UnpicklingError", "invalid load key", "train", "_load_rng_state", "load")
+    assert unreadable_checkpoint([LOST_PEER, damaged]) == damaged
+    for passing in (
+        failure(1, "OSError", "[Errno 116] Stale file handle", "_load_optimizer_and_scheduler"),
+        failure(1, "OutOfMemoryError", "CUDA out of memory", "_load_from_checkpoint"),
+        failure(1, "KeyError", "'x'", "training_step"),
+    ):
+        assert unreadable_checkpoint([passing]) is None
