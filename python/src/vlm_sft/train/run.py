@@ -56,8 +56,8 @@ def train(
     place = read_place({**config.env, **os.environ})
     if is_finished(run_dir):
         return _already_finished(run_dir, say)
-    if place.rank == 0:
-        free_space(run_dir, needs.min_free_gib, say)
+    world_size = int(config.env.get("NPROC_PER_NODE", "1")) * place.nodes
+    resume_from = _resume_point(run_dir, world_size, needs.min_free_gib, say) if place.rank == 0 else None
     failed = problems(config, needs)
     for problem in failed:
         say(f"error: {problem.message}")
@@ -65,15 +65,9 @@ def train(
         return Exit.CONFIG if any(problem.permanent for problem in failed) else Exit.FAILED
 
     run_dir.mkdir(parents=True, exist_ok=True)
-    world_size = int(config.env.get("NPROC_PER_NODE", "1")) * place.nodes
-    resume_from = None
-    if place.rank == 0:
-        resume_from, rejected = newest_complete(run_dir, world_size)
-        for checkpoint, lack in rejected:
-            say(f"passing over {checkpoint.name}: {lack}; it is now {set_aside(checkpoint, INCOMPLETE).name}")
-        if changed := changed_data(config, resuming=resume_from is not None):
-            say(f"error: {changed}")
-            return Exit.CONFIG
+    if place.rank == 0 and (changed := changed_data(config, resuming=resume_from is not None)):
+        say(f"error: {changed}")
+        return Exit.CONFIG
     try:
         wait = waiting(run_dir, rendezvous_s, signals, say)
         wait("this node", 0)
@@ -100,6 +94,15 @@ class Started:
     folder: Path  # of this attempt: what the ranks leave
     resume_from: Path | None
     kills: int  # that the kernel had counted before
+
+
+def _resume_point(run_dir: Path, world_size: int, min_free_gib: float, say: Callable[[str], None]) -> Path | None:
+    """Return the checkpoint to go on from; newer ones that are incomplete make way for it, and for space if need be."""
+    newest, rejected = newest_complete(run_dir, world_size)
+    for checkpoint, lack in rejected:
+        say(f"passing over {checkpoint.name}: {lack}; it is now {set_aside(checkpoint, INCOMPLETE).name}")
+    free_space(run_dir, min_free_gib, say)
+    return newest
 
 
 def _already_finished(run_dir: Path, say: Callable[[str], None]) -> Exit:
