@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,17 +28,22 @@ def port() -> int:
 
 
 @pytest.fixture
-def node(port: int) -> Callable[..., Joined]:
+def node(port: int) -> Iterator[Callable[..., Joined]]:
     """Return a function (rank, nodes=2, resume_from=None, run=RUN, limit_s=20) that calls the roll in a thread."""
     pool = ThreadPoolExecutor(8)
+    started: list[Joined] = []
 
     def start(
         rank: int, nodes: int = 2, resume_from: Path | None = None, run: str = RUN, limit_s: float = 20
     ) -> Joined:
         wait = waiting(Path("/none"), limit_s, StopSignals(), print)
-        return pool.submit(call_roll, Place(nodes, rank, "localhost", port), run, resume_from, wait)
+        started.append(pool.submit(call_roll, Place(nodes, rank, "localhost", port), run, resume_from, wait))
+        return started[-1]
 
-    return start
+    yield start
+    for joined in started:
+        if joined.exception() is None:
+            joined.result()[0].leave(stopped=False)
 
 
 def test_all_nodes_learn_the_attempt_and_the_checkpoint_of_node_0(node: Callable[..., Joined]) -> None:

@@ -68,6 +68,11 @@ class Gang:
                 self._ended = Peer(rank, stopped=_receive(connection) == STOPPED)
         return self._ended
 
+    def kept(self) -> "Gang":
+        """Return the connections in a gang of their own, so that leaving this one closes none."""
+        gang, self._connections = Gang(self._connections), {}
+        return gang
+
     def leave(self, *, stopped: bool) -> None:
         """Close the connections, telling the others whether this node was asked to stop."""
         for connection in self._connections.values():
@@ -106,7 +111,7 @@ def _resolve(place: Place, wait: Wait) -> None:
 
 def _lead(place: Place, run: str, resume_from: Path | None, wait: Wait) -> tuple[Gang, Attempt]:
     there: dict[int, socket.socket] = {}
-    with _server(place.port) as server:
+    with Gang(there) as early, _server(place.port) as server:  # closes what is there when the wait is over too soon
         while True:
             for left in [rank for rank, connection in there.items() if select.select([connection], [], [], 0)[0]]:
                 there.pop(left).close()  # it ended while it waited for the others
@@ -124,11 +129,12 @@ def _lead(place: Place, run: str, resume_from: Path | None, wait: Wait) -> tuple
             if rank in there:
                 there[rank].close()  # the pod that this one replaces
             there[rank] = connection
+        gang = early.kept()
     attempt = Attempt(uuid.uuid4().hex, resume_from)
     for connection in there.values():
         with contextlib.suppress(OSError):  # it is gone already; `Gang.ended` will tell
             _send(connection, {"id": attempt.id, "resume_from": str(resume_from or "")})
-    return Gang(there), attempt
+    return gang, attempt
 
 
 def _hello(connection: socket.socket, place: Place, run: str) -> int | None:
@@ -156,10 +162,10 @@ def _follow(place: Place, run: str, wait: Wait) -> tuple[Gang, Attempt]:
         except OSError as error:
             wait(f"MASTER_ADDR: {where}: {error.strerror or error}", PAUSE_S)
             continue
-        attempt = _answer(connection, {"run": run, "nodes": place.nodes, "rank": place.rank}, where, wait)
-        if attempt is not None:
-            return Gang({0: connection}), attempt
-        connection.close()
+        with Gang({0: connection}) as early:  # closes it, unless this is the roll that was looked for
+            attempt = _answer(connection, {"run": run, "nodes": place.nodes, "rank": place.rank}, where, wait)
+            if attempt is not None:
+                return early.kept(), attempt
         wait(f"MASTER_ADDR: {where} is not calling the roll of {run}; an earlier attempt may still be ending", PAUSE_S)
 
 
