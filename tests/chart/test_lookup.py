@@ -1,4 +1,4 @@
-"""`suspend` after an upgrade, seen against an API server on this machine that knows the live Jobs."""
+"""What holds a Job after an upgrade, seen against an API server on this machine that knows the live Jobs."""
 
 import http.server
 import json
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from chart_keys import merged
 
 CHART = Path(__file__).parents[2] / "charts" / "vlm-sft"
 KINDS = {
@@ -20,9 +21,11 @@ KINDS = {
 }
 
 
-def discovery() -> dict[str, Any]:
+def discovery(kinds_by_group: dict[str, list[str]]) -> dict[str, Any]:
     """Return what an API server says about itself, by path."""
-    versions = {group: {"groupVersion": group, "version": "v1"} for group in KINDS if group != "v1"}
+    versions = {
+        group: {"groupVersion": group, "version": group.partition("/")[2]} for group in kinds_by_group if group != "v1"
+    }
     groups = [
         {"name": group.partition("/")[0], "versions": [version], "preferredVersion": version}
         for group, version in versions.items()
@@ -32,7 +35,7 @@ def discovery() -> dict[str, Any]:
         "/api": {"kind": "APIVersions", "versions": ["v1"]},
         "/apis": {"kind": "APIGroupList", "groups": groups},
     }
-    for group, kinds in KINDS.items():
+    for group, kinds in kinds_by_group.items():
         resources = [{"name": f"{kind.lower()}s", "namespaced": True, "kind": kind, "verbs": ["get"]} for kind in kinds]
         path = "/api/v1" if group == "v1" else f"/apis/{group}"
         answers[path] = {"kind": "APIResourceList", "groupVersion": group, "resources": resources}
@@ -49,10 +52,12 @@ Job = dict[str, Any]
 
 
 @contextmanager
-def cluster(jobs: dict[str, Job], kubeconfig: Path) -> Iterator[None]:
-    """Serve these Jobs as the Kubernetes API does, and write the kubeconfig to reach it."""
+def cluster(
+    jobs: dict[str, Job], kubeconfig: Path, queues: tuple[str, ...] = (), more: dict[str, list[str]] | None = None
+) -> Iterator[None]:
+    """Serve these Jobs and LocalQueues as the Kubernetes API does, and `more` APIs; write the kubeconfig."""
 
-    answers = discovery()
+    answers = discovery({**KINDS, **(more or {})})
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -60,7 +65,10 @@ def cluster(jobs: dict[str, Job], kubeconfig: Path) -> Iterator[None]:
             folder, _, name = path.rpartition("/")
             found = answers.get(path)
             if folder == "/apis/batch/v1/namespaces/default/jobs" and name in jobs:
-                found = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, **OWNED}, **jobs[name]}
+                found = {"apiVersion": "batch/v1", "kind": "Job", **jobs[name]}
+                found["metadata"] = merged({"name": name, **OWNED}, jobs[name].get("metadata", {}))
+            elif folder.endswith("/namespaces/default/localqueues") and name in queues:
+                found = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "LocalQueue", "metadata": {"name": name}}
             body = json.dumps(
                 found or {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}
             ).encode()
@@ -94,8 +102,8 @@ def cluster(jobs: dict[str, Job], kubeconfig: Path) -> Iterator[None]:
 
 RUNNING: Job = {"spec": {"suspend": False}, "status": {"active": 1}}
 HELD: Job = {"spec": {"suspend": True}, "status": {}}
-FINISHED: Job = {"spec": {}, "status": {"succeeded": 1, "completionTime": "2026-11-20T00:00:00Z"}}
-FAILED: Job = {"spec": {}, "status": {"failed": 3}}
+FINISHED: Job = {"spec": {}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+FAILED: Job = {"spec": {}, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
 
 
 @pytest.mark.parametrize("major", [3, 4])
@@ -123,28 +131,129 @@ FAILED: Job = {"spec": {}, "status": {"failed": 3}}
 def test_an_upgrade_holds_nothing_that_runs(
     run_helm: Helm, everything: Path, tmp_path: Path, major: int, live: dict[str, Job], held: dict[str, bool]
 ) -> None:
-    command = ["template", "x", CHART, "-f", everything]
-    jobs = suspended(run_helm(*command, major=major))
-    by_name = {name: live[component] for component, (name, _) in jobs.items() if component in live}
-    kubeconfig = tmp_path / "kubeconfig"
-    with cluster(by_name, kubeconfig):
-        done = run_helm(
-            *command,
-            "--dry-run=server",
-            "--disable-openapi-validation",
-            major=major,
-            env={"KUBECONFIG": str(kubeconfig)},
+    install, upgrade = (rendered(run_helm, everything, tmp_path, major, jobs) for jobs in ({}, live))
+    assert {component: job["metadata"]["name"] for component, job in upgrade.items()} == {
+        component: job["metadata"]["name"] for component, job in install.items()
+    }
+    assert {component: upgrade[component]["spec"]["suspend"] for component in held} == held
+
+
+# What the release leaves behind in the live Job, by kueue.hold.
+GATE, QUEUE = "kueue.x-k8s.io/admission-gated-by", "kueue.x-k8s.io/queue-name"
+GATED: Job = {**HELD, "metadata": {"labels": {QUEUE: "q"}, "annotations": {GATE: "vlm-sft/predecessor"}}}
+QUEUED: Job = {**HELD, "metadata": {"labels": {QUEUE: "q"}}}
+LATE = {"vlm-sft/queue-name": "q"}
+
+
+@pytest.mark.parametrize("major", [3, 4])
+@pytest.mark.parametrize(
+    ("hold", "live", "labels", "annotations", "suspend"),
+    [
+        ("gate", {}, {QUEUE: "q"}, {GATE: "vlm-sft/predecessor"}, None),
+        ("gate", {"prepare": RUNNING, "train": GATED}, {QUEUE: "q"}, {GATE: "vlm-sft/predecessor"}, None),
+        ("gate", {"prepare": FINISHED, "train": QUEUED}, {QUEUE: "q"}, {}, None),
+        ("gate", {"prepare": FINISHED}, {QUEUE: "q"}, {}, None),
+        ("label", {}, {}, LATE, True),
+        ("label", {"prepare": RUNNING, "train": {**HELD, "metadata": {"annotations": LATE}}}, {}, LATE, True),
+        ("label", {"prepare": FINISHED, "train": {**RUNNING, "metadata": {"annotations": LATE}}}, {}, LATE, False),
+        ("label", {"prepare": FINISHED}, {QUEUE: "q"}, {}, None),
+        (
+            "label",
+            {"prepare": FINISHED, "train": {**RUNNING, "metadata": {"labels": {QUEUE: "q"}}}},
+            {QUEUE: "q"},
+            {},
+            None,
+        ),
+    ],
+    ids=[
+        "gated at the install",
+        "gated while the data is prepared",
+        "not gated again after the release",
+        "not gated when made anew after the preparation",
+        "unlabelled at the install",
+        "unlabelled while the data is prepared",
+        "as Kueue has it after the release",
+        "labelled when made anew after the preparation",
+        "labelled for ever when born so",
+    ],
+)
+def test_what_kueue_has_taken_over_is_not_taken_back(
+    run_helm: Helm,
+    everything: Path,
+    tmp_path: Path,
+    major: int,
+    hold: str,
+    live: dict[str, Job],
+    labels: dict[str, str],
+    annotations: dict[str, str],
+    suspend: bool | None,
+) -> None:
+    options = ["--set", f"kueue.queueName=q,kueue.hold={hold}"]
+    train = rendered(run_helm, everything, tmp_path, major, live, options)["train"]
+    metadata = train["metadata"]
+    assert {name: value for name, value in metadata["labels"].items() if "kueue" in name} == labels
+    own = ("vlm-sft/effective-batch-size", "vlm-sft/processes", "vlm-sft/run-dir")
+    assert {name: value for name, value in metadata["annotations"].items() if name not in own} == annotations
+    assert train["spec"].get("suspend") == suspend
+
+
+KUEUE = {"kueue.x-k8s.io/v1beta2": ["LocalQueue"]}
+
+
+@pytest.mark.parametrize(("queue", "refused"), [("default", True), ("other", False)])
+def test_a_late_label_is_refused_where_a_default_queue_would_come_first(
+    run_helm: Helm, everything: Path, tmp_path: Path, queue: str, refused: bool
+) -> None:
+    for hold in ("label", "gate"):
+        options = ["--set", f"kueue.queueName=q,kueue.hold={hold}"]
+        with cluster({}, tmp_path / "kubeconfig", (queue,), KUEUE):
+            done = on_the_cluster(run_helm, everything, tmp_path, 4, options)
+        said = (
+            "kueue.hold: label, but the LocalQueue default of default would take a held Job at once and start it; "
+            "use gate (Kueue 0.19 or newer), or have that queue renamed"
         )
-    upgraded = suspended(done)
-    assert {component: name for component, (name, _) in upgraded.items()} == {c: name for c, (name, _) in jobs.items()}
-    assert {component: upgraded[component][1] for component in held} == held
+        assert (said in done.stderr) == (done.returncode != 0) == (refused and hold == "label")
 
 
-def suspended(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, bool | None]]:
-    """Return name and `suspend` of each Job by its component."""
+@pytest.mark.parametrize(("launcher", "api", "kind"), [
+    ("jobset", "jobset.x-k8s.io/v1alpha2", "JobSet"),
+    ("trainjob", "trainer.kubeflow.org/v1alpha1", "TrainJob"),
+])  # fmt: skip
+def test_a_launcher_that_the_cluster_lacks_is_refused(
+    run_helm: Helm, everything: Path, tmp_path: Path, launcher: str, api: str, kind: str
+) -> None:
+    options = ["--set", f"train.launcher={launcher}"]
+    known = {"apiregistration.k8s.io/v1": ["APIService"]}
+    for more, refused in ((known, True), ({**known, api: [kind]}, False)):
+        with cluster({}, tmp_path / "kubeconfig", (), more):
+            done = on_the_cluster(run_helm, everything, tmp_path, 4, options)
+        said = f"train.launcher: got {launcher}, but the cluster has no {api}; have it installed, or use job"
+        assert (said in done.stderr) == (done.returncode != 0) == refused
+    assert run_helm("template", "x", CHART, "-f", everything, *options).returncode == 0, "without a cluster, who knows"
+
+
+def on_the_cluster(
+    run_helm: Helm, values: Path, folder: Path, major: int, options: list[str]
+) -> subprocess.CompletedProcess[str]:
+    """Render as `helm upgrade` does, with what the cluster of `folder`'s kubeconfig answers."""
+    command = ["template", "x", CHART, "-f", values, *options, "--dry-run=server", "--disable-openapi-validation"]
+    return run_helm(*command, major=major, env={"KUBECONFIG": str(folder / "kubeconfig")})
+
+
+def rendered(
+    run_helm: Helm, values: Path, folder: Path, major: int, live: dict[str, Job], options: list[str] | None = None
+) -> dict[str, Job]:
+    """Return the Jobs by component as an upgrade renders them where `live` ones exist, by component too."""
+    first = by_component(run_helm("template", "x", CHART, "-f", values, *(options or []), major=major))
+    jobs = {first[component]["metadata"]["name"]: job for component, job in live.items()}
+    with cluster(jobs, folder / "kubeconfig"):
+        return by_component(on_the_cluster(run_helm, values, folder, major, options or []))
+
+
+def by_component(done: subprocess.CompletedProcess[str]) -> dict[str, Job]:
     assert done.returncode == 0, done.stderr
     return {
-        m["metadata"]["labels"]["app.kubernetes.io/component"]: (m["metadata"]["name"], m["spec"].get("suspend"))
+        m["metadata"]["labels"]["app.kubernetes.io/component"]: m
         for m in yaml.safe_load_all(done.stdout)
         if m and m["kind"] == "Job"
     }

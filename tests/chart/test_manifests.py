@@ -85,7 +85,7 @@ def test_every_container_has_requests_limits_and_writable_folders(render: Render
             mounted = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
             env = {variable["name"]: variable.get("value", "") for variable in container["env"]}
             folders = {name for name in env if name == "HOME" or name.endswith(("_HOME", "_CACHE", "_DIR", "DIR"))}
-            assert folders == ({"HOME"} if component == "ddp-check" else FOLDERS)
+            assert folders == ({"HOME"} if component in ("ddp-check", "rollback") else FOLDERS)
             for name in folders:
                 assert f"/{env[name].split('/')[1]}" in mounted, (component, name)
             assert container["command"][0] == "vlm-sft", "an argument list, never a shell line"
@@ -103,6 +103,7 @@ def test_gpus_go_to_those_who_ask(render: Render, everything: Path) -> None:
         ("prepare", "data"): 0,
         ("prepare", "model"): 0,
         ("prepare", "release"): 0,
+        ("rollback", "release"): 0,
         ("train", "train"): 4,
         ("evaluate", "evaluate"): 2,
         ("jupyter", "jupyter"): 1,
@@ -123,19 +124,21 @@ def test_the_api_token_is_where_a_job_is_released_and_nowhere_else(render: Rende
         for container in containers(pod)
         if any("serviceaccount" in mount["mountPath"] for mount in container["volumeMounts"])
     ]
-    assert mounting == [("prepare", "release"), ("train", "train")]
+    assert sorted(mounting) == [
+        ("prepare", "release"),
+        ("rollback", "release"),
+        ("rollback", "release"),
+        ("train", "train"),
+    ]
     jobs = {m["metadata"]["labels"]["app.kubernetes.io/component"]: m for m in manifests if m["kind"] == "Job"}
-    roles = {m["metadata"]["name"]: m["rules"] for m in manifests if m["kind"] == "Role"}
-    assert roles == {
-        name: [
-            {
-                "apiGroups": ["batch"],
-                "resources": ["jobs"],
-                "resourceNames": [jobs[released]["metadata"]["name"]],
-                "verbs": ["get", "patch"],
-            }
-        ]
-        for name, released in (("x-prepare", "train"), ("x-train", "evaluate"))
+
+    def may(component: str, *verbs: str) -> Manifest:
+        name = jobs[component]["metadata"]["name"]
+        return {"apiGroups": ["batch"], "resources": ["jobs"], "resourceNames": [name], "verbs": [*verbs]}
+
+    assert {m["metadata"]["name"]: m["rules"] for m in manifests if m["kind"] == "Role"} == {
+        "x-prepare": [may("prepare", "get"), may("train", "get", "patch")],
+        "x-train": [may("evaluate", "get", "patch"), may("train", "get")],
     }
 
 
@@ -143,6 +146,9 @@ def test_the_hub_token_comes_by_reference_to_those_who_use_the_hub(render: Rende
     token = {}
     for component, pod in pods(render(everything)):
         for container in containers(pod):
+            if component == "rollback":
+                assert [variable["name"] for variable in container["env"]] == ["HOME"]
+                continue
             (found,) = [v for v in container["env"] if v["name"] == "HF_TOKEN"] or [None]
             token[component, container["name"]] = found and found["valueFrom"]
     for without in (("prepare", "release"), ("ddp-check", "ddp-check"), ("storage-check", "storage-check")):
@@ -160,6 +166,7 @@ def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
         "evaluate": True,
         "ddp-check": None,
         "storage-check": None,
+        "rollback": None,
     }
     prepare = jobs["prepare"]["spec"]["template"]
     assert [container["name"] for container in containers(prepare["spec"])] == [
@@ -291,7 +298,8 @@ def test_pods_spread_as_asked_and_gpu_pods_take_the_runtime_class(render: Render
         first, second = pod["topologySpreadConstraints"]
         assert first == {**constraint, "labelSelector": {"matchLabels": labels}}
         assert second == mine
-        assert pod.get("runtimeClassName") == (None if component in ("prepare", "storage-check") else "nvidia")
+        on_cpus = ("prepare", "storage-check", "rollback")
+        assert pod.get("runtimeClassName") == (None if component in on_cpus else "nvidia")
 
 
 def test_a_network_policy_leaves_the_release_to_itself(render: Render, everything: Path) -> None:
@@ -332,7 +340,7 @@ def test_claims_are_kept_or_left_to_the_release(render: Render, everything: Path
     assert "storageClassName" not in cache["spec"]
     for component, pod in pods(manifests):
         claims = [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v]
-        assert claims == ([] if component == "ddp-check" else ["x-cache", "ours"])
+        assert claims == ([] if component in ("ddp-check", "rollback") else ["x-cache", "ours"])
 
 
 def test_jupyter_has_a_service_and_no_token_in_sight(render: Render) -> None:

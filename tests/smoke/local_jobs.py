@@ -2,7 +2,7 @@
 
 A mount path of a container (`/cache`, `/outputs`, `/config`, `/tmp`) becomes a local folder, and the path is rewritten
 wherever the manifest names it: arguments, environment, config files. A held Job (`suspend: true`) starts when a process
-of another Job releases it through the Kubernetes API, as in a cluster: a loopback server takes that one call.
+of another Job releases it through the Kubernetes API, as in a cluster: a loopback server answers for that Job.
 """
 
 import datetime
@@ -44,7 +44,8 @@ class LocalJobs:
     """The Jobs of one rendered release, with its claims and config maps as folders under `root`."""
 
     def __init__(self, manifests: list[Manifest], root: Path) -> None:
-        self.jobs = [manifest for manifest in manifests if manifest["kind"] == "Job"]
+        hooks = ("helm.sh/hook" in m["metadata"].get("annotations", {}) for m in manifests)
+        self.jobs = [m for m, is_hook in zip(manifests, hooks, strict=True) if m["kind"] == "Job" and not is_hook]
         self.config_maps = {m["metadata"]["name"]: m["data"] for m in manifests if m["kind"] == "ConfigMap"}
         self.root = root
         self.released: set[str] = set()
@@ -109,23 +110,31 @@ class LocalJobs:
 
     @contextmanager
     def _api(self) -> Iterator[dict[str, str]]:
-        """Serve the one call that releases a Job; yield the environment in which a pod finds it."""
+        """Serve the calls that read and release a Job; yield the environment in which a pod finds them."""
         folder = self.local("/var/run/secrets/kubernetes.io/serviceaccount")
         folder.mkdir(parents=True, exist_ok=True)
         context = loopback_certificate(folder)
         (folder / "token").write_text("of-this-run-only")
         (folder / "namespace").write_text("default")
-        released, names = self.released, {job["metadata"]["name"] for job in self.jobs}
+        released, jobs = self.released, {job["metadata"]["name"]: job for job in self.jobs}
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.answer(known=self.name() in jobs)
+
             def do_PATCH(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                name = self.path.rpartition("/")[2]
-                known = name in names and body == {"spec": {"suspend": False}}
+                known = self.name() in jobs and body == {"spec": {"suspend": False}}
                 if known:
-                    released.add(name)
+                    released.add(self.name())
+                self.answer(known)
+
+            def name(self) -> str:
+                return self.path.partition("?")[0].rpartition("/")[2]
+
+            def answer(self, known: bool) -> None:
                 self.send_response(200 if known else 404)
-                answer = json.dumps({"kind": "Job", "metadata": {"name": name}, **body}).encode()
+                answer = json.dumps(jobs.get(self.name(), {})).encode()
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()

@@ -3,7 +3,7 @@
 
 {{- define "vlm-sft.check" -}}
 {{- $problems := list }}
-{{- range list "release" "image" "model" "batch" "parallel" "data" "backend" "storage" "resources" "owned" }}
+{{- range list "release" "image" "model" "batch" "parallel" "data" "backend" "storage" "resources" "owned" "cluster" }}
 {{- range (include (printf "vlm-sft.check.%s" .) $ | fromJsonArray) }}{{ $problems = append $problems . }}{{ end }}
 {{- end }}
 {{- if $problems }}{{ fail (printf "\n%s" (join "\n" $problems)) }}{{ end }}
@@ -195,6 +195,7 @@ CUDA_VISIBLE_DEVICES: train.accelerator
 HF_HUB_OFFLINE: offline
 HF_TOKEN: huggingFace.tokenSecret
 JOB_NAME: train.nodes
+JOBSET_NAME: train.nodes
 HOME: the pod's environment
 USER: the pod's environment
 HF_HOME: the pod's environment

@@ -1,4 +1,4 @@
-{{/* Which Jobs there are, what they are called, and who releases whom: prepare -> train -> evaluate. */}}
+{{/* Which Jobs there are and what they are called. */}}
 
 {{/* Steps of the preparation as JSON: [{"name", "command"}]; none when there is nothing to do. */}}
 {{- define "vlm-sft.prepare.steps" -}}
@@ -39,55 +39,13 @@
 {{- if and .Values.prepare.enabled (include "vlm-sft.prepare.steps" . | fromJsonArray) }}true{{ end }}
 {{- end }}
 
-{{/* Name of a workload's Job. Usage: {{ include "vlm-sft.jobName" (dict "root" $ "component" "train") }} */}}
+{{/* Name of a workload's Job: the queue is part of it, for a running Job cannot change its queue. The names of a JobSet's and a
+     TrainJob's pods get more added to them (-node-0-999-abcde), and have to fit 63 characters too.
+     Usage: {{ include "vlm-sft.jobName" (dict "root" $ "component" "train") }} */}}
 {{- define "vlm-sft.jobName" -}}
-{{- $spec := include (printf "vlm-sft.%s.spec" .component) .root -}}
-{{ include "vlm-sft.hashedName" (dict "root" .root "component" .component "spec" $spec) }}
-{{- end }}
-
-{{/* `suspend` of a Job that another one releases when it has finished. An upgrade renders what the live Job has, so it holds
-     nothing that runs; a Job that is made anew after its releaser's end is not held, for nobody would release it.
-     Usage: {{ include "vlm-sft.suspend" (dict "root" $ "component" "train" "by" "prepare") }} */}}
-{{- define "vlm-sft.suspend" -}}
-{{- $live := include "vlm-sft.jobName" . | lookup "batch/v1" "Job" .root.Release.Namespace }}
-{{- $releaser := include "vlm-sft.jobName" (dict "root" .root "component" .by) | lookup "batch/v1" "Job" .root.Release.Namespace }}
-{{- if $live }}{{ (get $live.spec "suspend") | default false }}
-{{- else if $releaser }}{{ hasKey ($releaser.status | default dict) "completionTime" | not }}
-{{- else }}true{{ end }}
-{{- end }}
-
-{{/* Service account, role and binding that may release one Job and nothing else.
-     Usage: {{ include "vlm-sft.releaser" (dict "root" $ "component" "prepare" "job" $trainJob) }} */}}
-{{- define "vlm-sft.releaser" -}}
-apiVersion: v1
-kind: ServiceAccount
-metadata:
-  name: {{ .root.Release.Name }}-{{ .component }}
-  labels: {{- include "vlm-sft.labels" . | nindent 4 }}
-automountServiceAccountToken: false
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata:
-  name: {{ .root.Release.Name }}-{{ .component }}
-  labels: {{- include "vlm-sft.labels" . | nindent 4 }}
-rules:
-  - apiGroups: [batch]
-    resources: [jobs]
-    resourceNames: [{{ .job }}]
-    verbs: [get, patch]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata:
-  name: {{ .root.Release.Name }}-{{ .component }}
-  labels: {{- include "vlm-sft.labels" . | nindent 4 }}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ .root.Release.Name }}-{{ .component }}}
-subjects:
-  - {kind: ServiceAccount, name: {{ .root.Release.Name }}-{{ .component }}, namespace: {{ .root.Release.Namespace }}}
-{{- end }}
-
-{{/* Mount of the API token in the one container that needs it. */}}
-{{- define "vlm-sft.tokenMount" -}}
-- {name: api-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+{{- $spec := include (printf "vlm-sft.%s.spec" .component) .root }}
+{{- if .root.Values.kueue.queueName }}{{ $spec = printf "%s\nkueue: %s" $spec (toJson .root.Values.kueue) }}{{ end }}
+{{- $base := .root.Release.Name }}
+{{- if ne (include "vlm-sft.kind" . | fromJson).kind "Job" }}{{ $base = trunc 31 $base | trimSuffix "-" }}{{ end -}}
+{{ include "vlm-sft.hashedName" (dict "base" $base "component" .component "spec" $spec) }}
 {{- end }}

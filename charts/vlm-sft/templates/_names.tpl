@@ -19,9 +19,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{/* Name of a Job or Pod that ends in a hash of what it runs: another spec is another object, never an immutable field.
      What is hashed is the content, so that another comment or line break in a template makes no new run.
-     Usage: {{ include "vlm-sft.hashedName" (dict "root" $ "component" "train" "spec" $spec) }} */}}
+     Usage: {{ include "vlm-sft.hashedName" (dict "base" .Release.Name "component" "train" "spec" $spec) }} */}}
 {{- define "vlm-sft.hashedName" -}}
-{{ .root.Release.Name }}-{{ .component }}-{{ .spec | fromYaml | toJson | sha256sum | trunc 8 }}
+{{ .base }}-{{ .component }}-{{ .spec | fromYaml | toJson | sha256sum | trunc 8 }}
 {{- end }}
 
 {{/* Claim that is mounted at /cache or /outputs.

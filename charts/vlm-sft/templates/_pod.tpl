@@ -75,12 +75,7 @@ limits: {{ merge (dict) $devices (.resources.limits | default dict) | include "v
   emptyDir: {medium: Memory, sizeLimit: {{ . | toJson }}}
 {{- end }}
 {{- if .token }}
-- name: api-token
-  projected:
-    sources:
-      - serviceAccountToken: {path: token, expirationSeconds: 3607}
-      - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
-      - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
+{{ include "vlm-sft.tokenVolume" .root }}
 {{- end }}
 {{- end }}
 

@@ -3,8 +3,8 @@
 {{- $steps := include "vlm-sft.prepare.steps" . | fromJsonArray }}
 {{- $release := .Values.train.enabled }}
 {{- if $release }}
-{{- $train := include "vlm-sft.jobName" (dict "root" . "component" "train") }}
-{{- $steps = append $steps (dict "name" "release" "command" (list "vlm-sft" "release" (printf "job/%s" $train))) }}
+{{- $train := include "vlm-sft.target" (dict "root" . "component" "train") }}
+{{- $steps = append $steps (dict "name" "release" "command" (list "vlm-sft" "release" $train)) }}
 {{- end -}}
 backoffLimit: {{ $prepare.backoffLimit | toJson }}
 podFailurePolicy:

@@ -1,28 +1,10 @@
-{{- define "vlm-sft.train.spec" -}}
+{{/* Pod template of the training; train/_launchers.tpl says what runs it. */}}
+{{- define "vlm-sft.train.template" -}}
 {{- $train := .Values.train }}
 {{- $nodes := int $train.nodes }}
 {{- $gpus := eq $train.accelerator "gpu" | ternary (int $train.gpusPerNode) 0 }}
 {{- $devices := include "vlm-sft.fabric.resources" . | fromJson }}
 {{- $marker := (include "vlm-sft.datasets" . | fromJson).marker -}}
-backoffLimit: {{ mul (int $train.maxRestarts) $nodes }}
-{{- if not (kindIs "invalid" $train.ttlSecondsAfterFinished) }}
-ttlSecondsAfterFinished: {{ $train.ttlSecondsAfterFinished | toJson }}
-{{- end }}
-{{- if gt $nodes 1 }}
-completionMode: Indexed
-completions: {{ $nodes }}
-parallelism: {{ $nodes }}
-{{- end }}
-podFailurePolicy:
-  rules:
-    - action: Ignore
-      onPodConditions: [{type: DisruptionTarget, status: "True"}]
-    # A wrong config or missing data: the next pod would fail the same way.
-    - action: FailJob
-      onExitCodes: {operator: In, values: [42]}
-    # Stopped on request with everything saved: the next pod goes on from there.
-    - action: Ignore
-      onExitCodes: {operator: In, values: [75]}
 template:
   metadata:
     labels: {{- include "vlm-sft.selectorLabels" (dict "root" . "component" "train") | nindent 6 }}
@@ -32,7 +14,7 @@ template:
     {{- if .Values.evaluate.enabled }}
     serviceAccountName: {{ .Release.Name }}-train
     {{- end }}
-    {{- if gt $nodes 1 }}
+    {{- if and (gt $nodes 1) (eq $train.launcher "job") }}
     subdomain: {{ .Release.Name }}-train
     {{- end }}
     {{- include "vlm-sft.podBasics" (dict "root" . "component" "train" "gpus" $gpus "nodes" $nodes) | nindent 4 }}
@@ -55,18 +37,22 @@ template:
           - --gated
           {{- end }}
           {{- if .Values.evaluate.enabled }}
-          - --then-release=job/{{ include "vlm-sft.jobName" (dict "root" . "component" "evaluate") }}
+          - --then-release={{ include "vlm-sft.target" (dict "root" . "component" "evaluate") }}
           {{- end }}
         env:
           {{- include "vlm-sft.env" (dict "root" . "hub" (.Values.offline | ternary "offline" "online")) | nindent 10 }}
           {{- if gt $nodes 1 }}
           - name: NODE_RANK
             valueFrom: {fieldRef: {fieldPath: "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
-          # The Job's name ends in a hash of this spec, so it cannot stand in it: the pod knows it by its label.
+          # The Job's name ends in a hash of this spec, so it cannot stand in it: the pod knows it by its labels.
           - name: JOB_NAME
             valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}}
+          {{- if ne $train.launcher "job" }}
+          - name: JOBSET_NAME
+            valueFrom: {fieldRef: {fieldPath: "metadata.labels['jobset.sigs.k8s.io/jobset-name']"}}
+          {{- end }}
           - name: MASTER_ADDR
-            value: $(JOB_NAME)-0.{{ .Release.Name }}-train
+            value: $(JOB_NAME)-0.{{ eq $train.launcher "job" | ternary (printf "%s-train" .Release.Name) "$(JOBSET_NAME)" }}
           - {name: MASTER_PORT, value: "29500"}
           {{- end }}
           {{- with include "vlm-sft.fabric.env" . }}{{ . | trim | nindent 10 }}{{ end }}

@@ -1,74 +1,96 @@
-"""`vlm-sft release`: lets a held Job start, from inside a pod whose service account may patch that one Job."""
+"""`vlm-sft release`: lets a held Job start, from inside a pod whose service account may patch that one Job.
 
-import json
-import os
-import ssl
-import time
-import urllib.error
-import urllib.request
-from pathlib import Path
+The live object says how it is held, so nobody has to know: by `spec.suspend`; by the annotation `admission-gated-by` of
+Kueue; or by a queue label that it gets only now, kept for it in its annotation `vlm-sft/queue-name`.
+"""
 
 import click
 
+from vlm_sft.cluster.api import MANAGER, TRIES, Api, Object, RefusedError
 from vlm_sft.errors import UserError
 
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-TRIES = 6
-FIRST_PAUSE_S = 1.0  # doubled after each try: half a minute in all
+GATES = "kueue.x-k8s.io/admission-gated-by"
+GATE = "vlm-sft/predecessor"
+QUEUE = "kueue.x-k8s.io/queue-name"
+LATE_LABELS = {"vlm-sft/queue-name": QUEUE, "vlm-sft/priority-class": "kueue.x-k8s.io/priority-class"}
+FINISHED = ("Complete", "Completed")  # as Jobs and TrainJobs, and as JobSets call it
 
 
 @click.command()
-@click.argument("job", metavar="job/NAME")
-def release(job: str) -> None:
-    """Set spec.suspend of a Job to false; it is no mistake when it was released before."""
-    release_job(job)
+@click.argument("target", metavar="KIND/NAME")
+@click.option("--after", metavar="KIND/NAME", help="Release it only if this one is complete; else leave it held.")
+def release(target: str, after: str | None) -> None:
+    """Let a held Job start: job/NAME, jobset/NAME or trainjob/NAME; it is no mistake when it was released before."""
+    release_job(target, after)
 
 
-def release_job(job: str) -> None:
-    """Release `job/NAME` through the API of the cluster that this pod runs in.
+def release_job(target: str, after: str | None = None) -> None:
+    """Release `KIND/NAME` through the API of the cluster that this pod runs in.
 
     Raises:
-        UserError: not in a pod, no permission, no such Job, or no answer after several tries.
+        UserError: not in a pod, no permission, no such object, or no answer after several tries.
     """
-    name = job.removeprefix("job/")
-    folder = Path(os.environ.get("VLM_SFT_SERVICE_ACCOUNT_DIR", SERVICE_ACCOUNT))
-    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    way_out = f'release it by hand: kubectl patch job {name} --type merge -p \'{{"spec":{{"suspend":false}}}}\''
     try:
-        token = (folder / "token").read_text().strip()
-        namespace = (folder / "namespace").read_text().strip()
-        context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
-    except OSError as error:
-        raise UserError(
-            f"{job}: {error.filename or folder}: {error.strerror}; this is no pod of the chart; {way_out}"
-        ) from None
-    if not host:
-        raise UserError(f"{job}: KUBERNETES_SERVICE_HOST is not set, so there is no cluster here; {way_out}")
-    bracketed = f"[{host}]" if ":" in host else host
-    request = urllib.request.Request(
-        f"https://{bracketed}:{port}/apis/batch/v1/namespaces/{namespace}/jobs/{name}",
-        data=json.dumps({"spec": {"suspend": False}}).encode(),
-        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/merge-patch+json"},
-        method="PATCH",
-    )
-    click.echo(f"{job}: {_send(request, context, job, way_out)}", err=True)
+        api = Api.of_this_pod()
+        if after and not _complete(api, after):
+            click.echo(f"{target}: stays held, for {after} is not complete; it releases it at its end", err=True)
+            return
+        change = unhold(api.get(target))
+        if change is None:
+            click.echo(f"{target}: nothing holds it", err=True)
+            return
+        live = api.patch(target, change)
+    except UserError as error:
+        raise UserError(f"{target}: {error}; release it by hand as `helm get notes` says") from None
+    click.echo(f"{target}: released", err=True)
+    _disown(api, target, live)
 
 
-def _send(request: urllib.request.Request, context: ssl.SSLContext, job: str, way_out: str) -> str:
-    """Send the request until the API answers; return what to tell."""
-    pause_s = FIRST_PAUSE_S
-    for attempt in range(1, TRIES + 1):
-        try:
-            with urllib.request.urlopen(request, context=context, timeout=30):  # noqa: S310
-                return "released"
-        except urllib.error.HTTPError as error:
-            error.close()  # it holds the connection
-            reason = f"{error.code} {error.reason}"
-            if error.code < 500 and error.code != 429:
-                raise UserError(f"{job}: the Kubernetes API answers {reason}; {way_out}") from None
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            reason = str(getattr(error, "reason", error))
-        if attempt < TRIES:
-            time.sleep(pause_s)
-            pause_s *= 2
-    raise UserError(f"{job}: the Kubernetes API did not take it in {TRIES} tries ({reason}); {way_out}")
+def unhold(live: Object) -> Object | None:
+    """Return the merge patch that releases a live object, None when nothing of ours holds it."""
+    annotations, labels = (live["metadata"].get(part) or {} for part in ("annotations", "labels"))
+    gates = [gate for gate in annotations.get(GATES, "").split(",") if gate]
+    if GATE in gates:
+        return {"metadata": {"annotations": {GATES: ",".join(gate for gate in gates if gate != GATE) or None}}}
+    if QUEUE in labels:
+        return None  # Kueue starts it when there is quota
+    late = {label: annotations[name] for name, label in LATE_LABELS.items() if name in annotations}
+    if late:
+        return {"metadata": {"labels": late}}
+    return {"spec": {"suspend": False}} if live["spec"].get("suspend") else None
+
+
+def _complete(api: Api, target: str) -> bool:
+    """Tell whether an object has finished well; one that is gone has not, as far as anybody knows."""
+    try:
+        conditions = api.get(target).get("status", {}).get("conditions", [])
+    except RefusedError as error:
+        if error.status != 404:
+            raise
+        return False
+    return any(condition["type"] in FINISHED and condition["status"] == "True" for condition in conditions)
+
+
+def _disown(api: Api, target: str, live: Object) -> None:
+    """Take our entry out of the object's managedFields, so that the field that we changed belongs to nobody.
+
+    Helm 4 applies on the server's side: a rollback renders what was held then, and would be refused for a field that
+    another manager owns. The release itself has succeeded by now, so a failure here is told and no more.
+    """
+    try:
+        for _ in range(TRIES):
+            metadata = live["metadata"]
+            owners = [entry.get("manager") for entry in metadata.get("managedFields", [])]
+            if MANAGER not in owners:
+                return
+            version = {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}
+            entry = {"op": "remove", "path": f"/metadata/managedFields/{owners.index(MANAGER)}"}
+            try:
+                live = api.patch(target, [version, entry])
+            except RefusedError as error:
+                if error.status not in (409, 422):  # somebody changed it in between
+                    raise
+                live = api.get(target)
+        click.echo(f"{target}: changes too fast to give up its field; a rollback may need --force-conflicts", err=True)
+    except UserError as error:
+        click.echo(f"{target}: {error}; a rollback may need --force-conflicts", err=True)

@@ -39,6 +39,7 @@ VARIABLES = {
     "HF_HUB_OFFLINE": "offline",
     "HF_TOKEN": "huggingFace.tokenSecret",
     "JOB_NAME": "train.nodes",
+    "JOBSET_NAME": "train.nodes",
     **dict.fromkeys(
         ("HOME", "USER", "HF_HOME", "MODELSCOPE_CACHE", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR"),
         "the pod's environment",

@@ -1,0 +1,92 @@
+{{/* What lets one Job start another: an account that may do that and nothing else, and a token where it is used. */}}
+
+{{/* Service account, role and binding of a workload that releases the next one, and a hook for `helm rollback`, which applies
+     what was rendered long ago and so holds again what has been released since.
+     Usage: {{ include "vlm-sft.releaser" (dict "root" $ "component" "prepare" "next" "train") }} */}}
+{{- define "vlm-sft.releaser" -}}
+{{- $name := printf "%s-%s" .root.Release.Name .component -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ $name }}
+  labels: {{- include "vlm-sft.labels" . | nindent 4 }}
+automountServiceAccountToken: false
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $name }}
+  labels: {{- include "vlm-sft.labels" . | nindent 4 }}
+rules:
+  {{- range $component, $verbs := dict .component (list "get") .next (list "get" "patch") }}
+  {{- $workload := dict "root" $.root "component" $component }}
+  {{- $kind := include "vlm-sft.kind" $workload | fromJson }}
+  - apiGroups: [{{ $kind.group }}]
+    resources: [{{ $kind.resource }}]
+    resourceNames: [{{ include "vlm-sft.jobName" $workload }}]
+    verbs: {{ toJson $verbs }}
+  {{- end }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}
+  labels: {{- include "vlm-sft.labels" . | nindent 4 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
+subjects:
+  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .root.Release.Namespace }}}
+---
+{{- $hook := dict "root" .root "component" "rollback" }}
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ .root.Release.Name }}-rollback-{{ .next }}
+  labels: {{- include "vlm-sft.queuedLabels" $hook | nindent 4 }}
+  annotations:
+    helm.sh/hook: post-rollback
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  backoffLimit: 2
+  template:
+    metadata:
+      labels: {{- include "vlm-sft.selectorLabels" $hook | nindent 8 }}
+    spec:
+      restartPolicy: Never
+      serviceAccountName: {{ $name }}
+      {{- include "vlm-sft.podBasics" (dict "root" .root "component" "rollback" "gpus" 0) | nindent 6 }}
+      containers:
+        - name: release
+          {{- include "vlm-sft.containerBasics" .root | nindent 10 }}
+          command:
+            - vlm-sft
+            - release
+            - {{ include "vlm-sft.target" (dict "root" .root "component" .next) }}
+            - --after={{ include "vlm-sft.target" . }}
+          env:
+            - {name: HOME, value: /tmp}
+          resources:
+            requests: {cpu: 100m, memory: 128Mi}
+            limits: {cpu: 100m, memory: 128Mi}
+          volumeMounts:
+            - {name: tmp, mountPath: /tmp}
+            {{- include "vlm-sft.tokenMount" .root | nindent 12 }}
+      volumes:
+        - name: tmp
+          emptyDir: {}
+        {{- include "vlm-sft.tokenVolume" .root | nindent 8 }}
+{{- end }}
+
+{{/* An API token for a pod's one permission. */}}
+{{- define "vlm-sft.tokenVolume" -}}
+- name: api-token
+  projected:
+    sources:
+      - serviceAccountToken: {path: token, expirationSeconds: 3607}
+      - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+      - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
+{{- end }}
+
+{{/* Mount of the API token in the one container that needs it. */}}
+{{- define "vlm-sft.tokenMount" -}}
+- {name: api-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+{{- end }}

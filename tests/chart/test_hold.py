@@ -1,0 +1,106 @@
+"""What holds a Job until the one before it is done, and what Kueue is told; for upgrades see test_lookup.py."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Manifest = dict[str, Any]
+Render = Callable[..., list[Manifest]]
+
+QUEUE = {"kueue.x-k8s.io/queue-name": "team", "kueue.x-k8s.io/priority-class": "low"}
+KUEUE = {"queueName": "team", "priorityClass": "low"}
+
+
+def holds(manifests: list[Manifest]) -> dict[str, tuple[dict[str, str], dict[str, str], bool | None]]:
+    """Return Kueue's labels, annotations and `suspend` of every Job by its component."""
+    found = {}
+    for job in (m for m in manifests if m["kind"] in ("Job", "JobSet", "TrainJob")):
+        metadata = job["metadata"]
+        labels = {name: value for name, value in metadata["labels"].items() if "kueue" in name}
+        own = ("vlm-sft/effective-batch-size", "vlm-sft/processes", "vlm-sft/run-dir")
+        annotations = {
+            name: value
+            for name, value in metadata.get("annotations", {}).items()
+            if name not in own and not name.startswith("helm.sh/")
+        }
+        component = metadata["labels"]["app.kubernetes.io/component"]
+        found[component] = (labels, annotations, job["spec"].get("suspend"))
+    return found
+
+
+def test_without_kueue_a_held_job_is_suspended(render: Render, everything: Path) -> None:
+    assert holds(render(everything)) == {
+        "prepare": ({}, {}, None),
+        "train": ({}, {}, True),
+        "evaluate": ({}, {}, True),
+        "rollback": ({}, {}, None),
+        "storage-check": ({}, {}, None),
+        "ddp-check": ({}, {}, None),
+    }
+
+
+@pytest.mark.parametrize("launcher", ["job", "jobset", "trainjob"])
+def test_kueue_holds_by_a_gate_and_nobody_says_suspend(render: Render, everything: Path, launcher: str) -> None:
+    gate = {"kueue.x-k8s.io/admission-gated-by": "vlm-sft/predecessor"}
+    assert holds(render(everything, {"kueue": KUEUE, "train": {"launcher": launcher}})) == {
+        "prepare": (QUEUE, {}, None),
+        "train": (QUEUE, gate, None),
+        "evaluate": (QUEUE, gate, None),
+        "rollback": (QUEUE, {}, None),
+        "storage-check": (QUEUE, {}, None),
+        "ddp-check": (QUEUE, {}, None),
+    }
+
+
+def test_an_older_kueue_gets_a_held_job_when_it_is_released(render: Render, everything: Path) -> None:
+    late = {"vlm-sft/queue-name": "team", "vlm-sft/priority-class": "low"}
+    assert holds(render(everything, {"kueue": {**KUEUE, "hold": "label"}})) == {
+        "prepare": (QUEUE, {}, None),
+        "train": ({}, late, True),
+        "evaluate": ({}, late, True),
+        "rollback": (QUEUE, {}, None),
+        "storage-check": (QUEUE, {}, None),
+        "ddp-check": (QUEUE, {}, None),
+    }
+
+
+@pytest.mark.parametrize("hold", ["gate", "label"])
+def test_training_that_waits_for_nobody_is_in_its_queue_at_once(render: Render, everything: Path, hold: str) -> None:
+    off = {"prepare": {"enabled": False}, "train": {"dataset": ["a/b"]}, "evaluate": {"dataset": ["a/b"]}}
+    assert holds(render(everything, off, {"kueue": {**KUEUE, "hold": hold}}))["train"] == (QUEUE, {}, None)
+
+
+def test_another_queue_is_another_job_for_a_running_one_cannot_change_it(render: Render, everything: Path) -> None:
+    def jobs(*values: Any) -> set[str]:
+        return {m["metadata"]["name"] for m in render(everything, *values) if "suspend" in m.get("spec", {})}
+
+    assert len(jobs()) == 2
+    assert not jobs() & {m["metadata"]["name"] for m in render(everything, {"kueue": KUEUE}) if m["kind"] == "Job"}
+    assert jobs({"kueue": {**KUEUE, "queueName": ""}}) == jobs()
+
+
+def test_a_rollback_releases_what_was_released_since(render: Render, everything: Path) -> None:
+    manifests = render(everything)
+    names = {m["metadata"]["name"].split("-")[1]: m["metadata"]["name"] for m in manifests if m["kind"] == "Job"}
+    hooks = [m for m in manifests if m["metadata"].get("annotations", {}).get("helm.sh/hook") == "post-rollback"]
+    assert {hook["metadata"]["name"] for hook in hooks} == {"x-rollback-train", "x-rollback-evaluate"}
+    for hook in hooks:
+        released = hook["metadata"]["name"].rpartition("-")[2]
+        before = {"train": "prepare", "evaluate": "train"}[released]
+        assert hook["metadata"]["annotations"] == {
+            "helm.sh/hook": "post-rollback",
+            "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+        }
+        pod = hook["spec"]["template"]["spec"]
+        assert pod["serviceAccountName"] == f"x-{before}"
+        (container,) = pod["containers"]
+        assert container["command"] == [
+            "vlm-sft", "release", f"job/{names[released]}", f"--after=job/{names[before]}",
+        ]  # fmt: skip
+
+
+def test_nothing_is_released_at_a_rollback_where_nothing_is_held(render: Render, everything: Path) -> None:
+    off = {"prepare": {"enabled": False}, "train": {"dataset": ["a/b"]}, "evaluate": {"enabled": False}}
+    assert "rollback" not in holds(render(everything, off))
