@@ -13,7 +13,12 @@ _FILE = Path(__file__).with_name("gpus.json")
 
 @dataclass(frozen=True)
 class Gpu:
-    """One kind. `memory_gib` is what CUDA reports as total: below the nominal GB, and without ECC's share on GDDR."""
+    """One kind. `source` is that of the peak.
+
+    `memory_gib` is what CUDA reports as total: below the nominal GB, and without ECC's share on GDDR. It is read off
+    the "total capacity" of torch's out-of-memory messages in public reports, which differ by up to 0.2 between drivers
+    (39.38 to 39.56 on an A100 40 GB, 79.14 to 79.25 on an 80 GB one, 139.72 to 139.81 on an H200): a low one of them.
+    """
 
     name: str
     memory_gib: float
