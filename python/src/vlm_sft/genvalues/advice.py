@@ -28,7 +28,7 @@ def _learning_rate(args: dict[str, Any]) -> Iterator[Finding]:
         rate = float(args["learning_rate"])
     except (KeyError, TypeError, ValueError):
         return  # not given, or told as a wrong argument
-    if tuner in _USUAL_RATES and rate > 0:
+    if isinstance(tuner, str) and tuner in _USUAL_RATES and rate > 0:
         low, high = _USUAL_RATES[tuner]
         if not low <= rate <= high:
             message = f"{rate:g} is unusual for {'LoRA' if tuner == 'lora' else 'full tuning'}, "

@@ -7,6 +7,8 @@ from typing import Any
 
 from vlm_sft.errors import UserError
 
+MOST = 1e15  # no run has as many of anything; beyond it the estimates leave what a float holds
+
 
 def argument(values: Mapping[str, Any], key: str, default: Any) -> Any:
     """Return an argument of train.args as the default's type, the default where it is not given or null.
@@ -22,7 +24,7 @@ def _like(key: str, value: Any, default: Any) -> Any:
     """Return the value as the default's type: on ms-swift's command line "8192" is 8192, "true" is true.
 
     Raises:
-        UserError: a number is needed, and it is none.
+        UserError: a number is needed, and it is none that a run can have.
     """
     if isinstance(default, bool):
         return value if isinstance(value, bool) else str(value).casefold() in ("true", "1", "yes")
@@ -31,6 +33,9 @@ def _like(key: str, value: Any, default: Any) -> Any:
     if not isinstance(default, int | float):
         return value
     try:
-        return type(default)(float(value))
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         raise UserError(f"train.args.{key}: got {value!r}, need a number") from None
+    if not abs(number) < MOST:  # nan too
+        raise UserError(f"train.args.{key}: got {value!r}, need a number below {MOST:g}")
+    return type(default)(number)
