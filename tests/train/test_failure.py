@@ -42,6 +42,7 @@ def test_gpu_memory_is_named_with_what_it_depends_on_though_another_rank_failed_
         ("OSError", "[Errno 28] No space left on device: '/outputs/fire/x'"),
         ("SafetensorError", "Error while serializing: I/O error: No space left on device (os error 28)"),
         ("RuntimeError", "[enforce fail at inline_container.cc:672] . PytorchStreamWriter failed writing file data/0"),
+        ("RuntimeError", "[enforce fail at inline_container.cc:671] . unexpected pos 64768 vs 64660"),
         ("OSError", "[Errno 122] Disk quota exceeded"),
     ],
 )

