@@ -88,8 +88,6 @@ def _train(new: NewExperiment, shape: Shape | None) -> dict[str, Any]:
         "warmup_ratio": 0.05,
         "max_length": tokens,
     }
-    if "#" in new.dataset:  # few rows: ms-swift's 500 steps would be more than the run has
-        train["args"]["save_steps"] = 0.25
     if new.dataset == "fire":
         train["env"] = {"IMAGE_MAX_TOKEN_NUM": FIRE_IMAGE_TOKENS}
     if new.gpus > 1:

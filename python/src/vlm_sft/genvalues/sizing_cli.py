@@ -161,10 +161,7 @@ def merged(path: Path, chosen: Chosen) -> dict[str, Any]:
     if errors or experiment.values is None:
         click.echo(report_format.as_text(errors), err=True)
         sys.exit(1)
-    values = cast(dict[str, Any], experiment.values.plain())
-    if not values["train"]["enabled"]:
-        raise UserError(f"{path}: train.enabled is false, there is no run to size; set it, or name another file")
-    return values
+    return cast(dict[str, Any], experiment.values.plain())
 
 
 def _samples(values: dict[str, Any], samples: int | None, stats: Path | None) -> int | None:

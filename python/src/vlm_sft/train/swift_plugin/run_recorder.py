@@ -26,7 +26,8 @@ from swift.callbacks import TrainerCallback, callbacks_map
 from swift.callbacks.deepspeed_elastic import GracefulExitCallback
 from swift.utils import ShutdownManager
 
-ATTEMPT = Path(os.environ["VLM_SFT_ATTEMPT_DIR"])
+# `swift infer` and `swift export` load this file too, where a checkpoint's args.json names it: there is no attempt then.
+ATTEMPT = Path(os.environ.get("VLM_SFT_ATTEMPT_DIR", os.devnull))
 FINGERPRINT_LIMIT_BYTES = 2 << 30  # a rank-32 adapter of a 32B model is 1 GiB; full weights are not worth the copy
 
 
@@ -173,4 +174,5 @@ class StopOnRequest(GracefulExitCallback):  # type: ignore[misc]
 
 callbacks_map["run_recorder"] = RunRecorder
 callbacks_map["stop_on_request"] = StopOnRequest
-sys.excepthook = _leave_failure
+if "VLM_SFT_ATTEMPT_DIR" in os.environ:
+    sys.excepthook = _leave_failure
