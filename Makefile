@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 VALUES := $(filter-out values/clusters/%,$(wildcard values/*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke test lint goldens swift-args lock bench e2e-api clean
+.PHONY: help setup smoke test lint goldens swift-args lock bench e2e e2e-api clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ swift-args: setup ## read ms-swift's arguments anew from the installed release
 
 bench: setup ## measure speed and memory against their floors
 	@for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+e2e: setup e2e-api ## the chart on a real Kubernetes, pods and all: a cluster of its own (as root), or that of KUBECONFIG and IMAGE
+	@$(BIN)/python tests/e2e/e2e.py $(E2E_ARGS)
 
 e2e-api: setup ## install, release, upgrade and uninstall the chart on a real API server, without nodes; needs Go
 	@tests/e2e/api.sh

@@ -152,12 +152,6 @@ def test_several_nodes_share_the_cache(tmp_path: Path) -> None:
     assert "effectiveBatchSize: 16  # 1 x 4 x 2 GPUs x 2 nodes\n" in (tmp_path / "x.yaml").read_text()
 
 
-def test_a_run_of_few_rows_saves_before_its_end(tmp_path: Path) -> None:
-    assert new(tmp_path, "x", dataset="org/rows#500").exit_code == 0
-    assert "    save_steps: 0.25\n" in (tmp_path / "x.yaml").read_text()
-    assert load_experiment(load_chart(CHART), tmp_path / "x.yaml", [], []).problems == []
-
-
 def test_yamllint_and_pyyaml_read_it_too(tmp_path: Path) -> None:
     assert new(tmp_path, "a", model="org/on", question="is it: #1\nor 'two'?  " + "long " * 60).exit_code == 0
     assert new(tmp_path, "b", model="1e3", dataset="org/rows#500", gpu="l4").exit_code == 0

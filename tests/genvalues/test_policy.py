@@ -93,14 +93,6 @@ def test_nautilus_tells_what_a_job_may_not_do() -> None:
     ]
 
 
-def test_eidf_wants_the_queue_of_the_namespace() -> None:
-    assert said("eidf", "fire-4gpu", "kueue.queueName=eidf001-user-queue") == []
-    assert said("eidf", "fire-4gpu", "kueue.queueName=mine") == [QUEUE.replace("got empty", "got mine")]
-    assert said("eidf", "fire-4gpu", "kueue.queueName=eidf001-user-queue", "kueue.hold=label") == [
-        "kueue.hold: got label; EIDF: a Job without its queue's label is refused, and label adds it later; use gate (https://docs.eidf.ac.uk/services/gpuservice/kueue)"
-    ]
-
-
 def test_a_policy_holds_with_its_overlay_only() -> None:
     settings = [Setting("--set", "jupyter.gpus=3"), Setting("--set", "gpu.resourceName=nvidia.com/a100")]
     file = ROOT / "values/jupyter-2gpu.yaml"

@@ -1,0 +1,380 @@
+"""What the chart promises, step by step in real pods: each function is a part of the story, its name what it shows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from client import Client, NotHereError, StepError
+
+ROOT = Path(__file__).parents[2]
+SMOKE = ("-f", str(ROOT / "values" / "smoke.yaml"))
+PREPARED_S, TRAINED_S, EVALUATED_S = 300, 420, 300  # on two cores that other pods use too
+
+READER = "reader"
+SHARED = ("--set", "storage.cache.existingClaim=smoke-cache,storage.outputs.existingClaim=smoke-outputs")
+
+
+def check(what: str, got: object, need: object) -> None:
+    """Compare a fact with what it must be.
+
+    Raises:
+        StepError: they differ.
+    """
+    if got != need:
+        raise StepError(f"{what}\n  got:  {got}\n  need: {need}")
+
+
+def a_wrong_values_file_is_refused_before_anything_is_created(k: Client) -> None:
+    before = k.kubectl("get", "all,pvc,configmap,role", "-o", "name")
+    for wrong, message in (
+        ("train.gpuPerNode=2", "gpuPerNode"),
+        ("train.effectiveBatchSize=5", "5 is not a multiple of 2 (1 per GPU x 2 processes); use 4 or 6"),
+    ):
+        try:
+            k.deploy("wrong", *SMOKE, "--set", wrong)
+        except StepError as error:
+            check(f"--set {wrong} names the mistake", message in str(error), True)
+        else:
+            raise StepError(f"--set {wrong} was installed")
+    check("nothing was created", k.kubectl("get", "all,pvc,configmap,role", "-o", "name"), before)
+
+
+def training_waits_suspended_while_preparation_runs(k: Client) -> None:
+    k.deploy("smoke", *SMOKE)
+    check("training is held", k.job("smoke", "train")["spec"]["suspend"], True)
+    check("evaluation is held", k.job("smoke", "evaluate")["spec"]["suspend"], True)
+    check("no training pod exists", k.pods("smoke", "train"), [])
+    k.wait("the preparation's pod is there", 60, lambda: k.pods("smoke", "prepare"))
+    k.wait_for_job("smoke", "prepare", PREPARED_S)
+    k.wait("training is released", 20, lambda: not k.job("smoke", "train")["spec"].get("suspend"))
+
+
+def training_and_evaluation_complete_in_real_pods(k: Client) -> None:
+    k.wait_for_job("smoke", "train", TRAINED_S)
+    k.wait_for_job("smoke", "evaluate", EVALUATED_S)
+
+
+def adapter_report_curves_and_scores_are_on_the_outputs_claim(k: Client) -> None:
+    start_reader(k, "smoke-outputs")
+    run = run_dir(k, "smoke")
+    files = k.kubectl("exec", READER, "--", "find", run, "-type", "f").splitlines()
+    for name in (
+        "run_report.json",
+        "checkpoint-40/adapter_model.safetensors",
+        "logging.jsonl",
+        "images/train_loss.png",
+        "evaluation/scores.json",
+    ):
+        check(f"{name} is there", f"{run}/{name}" in files, True)
+    report = read_report(k, "smoke")
+    check("status", report["status"], "finished")
+    check("effective batch size", report["effective_batch_size"], 4)
+    check("the ranks were one group", report["ddp"]["ranks_in_all_reduce"], 2)
+    check("the loss fell", report["last_loss"] < 0.98 * report["first_loss"], True)
+
+
+def an_upgrade_with_the_same_values_changes_nothing(k: Client) -> None:
+    before = identities(k, "smoke")
+    k.deploy("smoke", *SMOKE)
+    check("the Jobs are the same objects", identities(k, "smoke"), before)
+
+
+def two_nodes_train_as_one_group(k: Client) -> None:
+    k.deploy("nodes", *SMOKE, *TWO_NODES)
+    k.wait_for_job("nodes", "prepare", PREPARED_S)
+    k.wait("two pods run", 180, lambda: len(running(k, "nodes")) == 2)
+    hosts = {pod["spec"]["nodeName"] for pod in k.pods("nodes", "train")}
+    k.wait_for_job("nodes", "train", TRAINED_S)
+    report = read_report(k, "nodes")
+    check("one group of two ranks", (report["world_size"], report["ddp"]["ranks_in_all_reduce"]), (2, 2))
+    check("effective batch size", report["effective_batch_size"], 4)
+    check("a pod on each node", len(hosts), min(2, len(k.get("nodes"))))
+    check("the loss fell", report["last_loss"] < 0.98 * report["first_loss"], True)
+
+
+# One thread a process on one node as on two, or sums round differently: torchrun sets it for several processes a node.
+LONG = (
+    "--set",
+    "train.args.max_steps=160,train.args.save_steps=40,train.args.eval_steps=160,train.env.OMP_NUM_THREADS=1",
+)
+TWO_NODES = (
+    *SHARED,
+    *LONG,
+    "--set", "evaluate.enabled=false,train.nodes=2,train.gpusPerNode=1",
+    "--set", "train.resources.requests.cpu=500m,train.resources.requests.memory=2Gi",
+)  # fmt: skip
+
+
+def a_deleted_training_pod_is_resumed_to_the_same_loss(k: Client) -> None:
+    options = (*SMOKE, *SHARED, *LONG, "--set", "evaluate.enabled=false")
+    k.deploy("second", *options)
+    check("the second release made no claims", [name for name in claims(k) if name.startswith("second-")], [])
+    k.wait_for_job("second", "prepare", PREPARED_S)
+    log = k.kubectl("logs", f"job/{name(k, 'second', 'prepare')}", "-c", "data")
+    check("the prepared data was recognised", "finished before" in log, True)
+    pod = wait_for_step(k, "second", 10)
+    before = identities(k, "second")
+    k.deploy("second", *options)
+    check("an upgrade mid-training changes nothing", identities(k, "second"), before)
+    check("nor the pod", [p["metadata"]["name"] for p in k.pods("second", "train")], [pod])
+    k.kubectl("delete", "pod", pod, "--wait=false")
+    k.wait("another pod", 120, lambda: [p for p in k.pods("second", "train") if p["metadata"]["name"] != pod])
+    k.wait_for_job("second", "train", TRAINED_S)
+    report = read_report(k, "second")
+    check("it was resumed", "/checkpoint-" in (report["resumed_from"] or ""), True)
+    check("the final loss of an undisturbed run", report["last_loss"], read_report(k, "nodes")["last_loss"])
+
+
+def when_one_of_two_pods_dies_both_restart_and_resume(k: Client) -> None:
+    k.deploy("lost", *SMOKE, *TWO_NODES)
+    k.wait_for_job("lost", "prepare", PREPARED_S)
+    wait_for_step(k, "lost", 45)
+    victim = next(p["metadata"]["name"] for p in k.pods("lost", "train") if index(p) == "1")
+    k.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
+    k.wait_for_job("lost", "train", TRAINED_S)
+    report = read_report(k, "lost")
+    check("it was resumed", "/checkpoint-" in (report["resumed_from"] or ""), True)
+    check("the final loss", report["last_loss"], read_report(k, "nodes")["last_loss"])
+
+
+def another_learning_rate_is_another_run(k: Client) -> None:
+    first, run = name(k, "smoke", "train"), run_dir(k, "smoke")
+    k.deploy("smoke", *SMOKE, "--set", "train.args.learning_rate=0.01")
+    check("another Job", name(k, "smoke", "train") != first, True)
+    check("another run directory", run_dir(k, "smoke") != run, True)
+    k.wait_for_job("smoke", "prepare", PREPARED_S)
+    log = k.kubectl("logs", f"job/{name(k, 'smoke', 'prepare')}", "-c", "data")
+    check("the data is not prepared again", "finished before" in log, True)
+    k.wait_for_job("smoke", "train", TRAINED_S)
+    check("the first run's report is still there", read_report(k, "smoke", run)["status"], "finished")
+
+
+def a_rollback_brings_the_first_run_back_without_training_again(k: Client) -> None:
+    k.helm("rollback", "smoke", "1")
+    k.wait("the first training is released", 120, lambda: not k.job("smoke", "train")["spec"].get("suspend"))
+    k.wait_for_job("smoke", "train", 180)
+    log = k.kubectl("logs", f"job/{name(k, 'smoke', 'train')}")
+    check("it says that it was finished", "already finished" in log, True)
+
+
+def helm_test_passes(k: Client) -> None:
+    k.deploy("smoke", *SMOKE, "--set", "ddpCheck.enabled=true")
+    k.helm("test", "smoke", "--timeout", "10m")
+    log = k.kubectl("logs", "job/smoke-ddp-check")
+    check("it tells the bandwidth of an all-reduce", "GiB/s" in log, True)
+
+
+def kueue_reserves_no_quota_before_the_data_is_ready(k: Client) -> None:
+    require(k, "clusterqueues.kueue.x-k8s.io")
+    k.kubectl("apply", "-f", "-", stdin=QUEUE.format(namespace=k.namespace))
+    k.deploy(
+        "queued",
+        *SMOKE,
+        *SHARED,
+        "--set",
+        "evaluate.enabled=false,kueue.queueName=research,prepare.outputDir=/outputs/queued",
+    )
+    k.wait("the training's workload is there", 60, lambda: workload(k, "queued", "train"))
+    check("training has no quota while preparation runs", reserved(workload(k, "queued", "train")), False)
+    check("no training pod exists", k.pods("queued", "train"), [])
+    k.wait_for_job("queued", "prepare", PREPARED_S)
+    k.wait("quota is reserved for training", 120, lambda: reserved(workload(k, "queued", "train")))
+    before = identities(k, "queued")
+    k.deploy(
+        "queued",
+        *SMOKE,
+        *SHARED,
+        "--set",
+        "evaluate.enabled=false,kueue.queueName=research,prepare.outputDir=/outputs/queued",
+    )
+    check("an upgrade changes nothing that Kueue admitted", identities(k, "queued"), before)
+    k.wait_for_job("queued", "train", TRAINED_S)
+
+
+QUEUE = """
+apiVersion: kueue.x-k8s.io/v1beta2
+kind: ResourceFlavor
+metadata: {{name: any}}
+---
+apiVersion: kueue.x-k8s.io/v1beta2
+kind: ClusterQueue
+metadata: {{name: research}}
+spec:
+  namespaceSelector: {{}}
+  resourceGroups:
+    - coveredResources: [cpu, memory]
+      flavors: [{{name: any, resources: [{{name: cpu, nominalQuota: 4}}, {{name: memory, nominalQuota: 16Gi}}]}}]
+---
+apiVersion: kueue.x-k8s.io/v1beta2
+kind: LocalQueue
+metadata: {{name: research, namespace: {namespace}}}
+spec: {{clusterQueue: research}}
+"""
+
+
+def jobset_trains_on_two_nodes(k: Client) -> None:
+    require(k, "jobsets.jobset.x-k8s.io")
+    k.deploy("set", *SMOKE, *TWO_NODES, "--set", "train.launcher=jobset")
+    k.wait_for_job("set", "prepare", PREPARED_S)
+    k.wait("two pods run", 180, lambda: len(running(k, "set")) == 2)
+    (jobset,) = k.get("jobsets.jobset.x-k8s.io", selector="app.kubernetes.io/instance=set")
+    k.kubectl("wait", "--for=condition=Completed", f"jobset/{jobset['metadata']['name']}", f"--timeout={TRAINED_S}s")
+    report = read_report(k, "set", jobset["metadata"]["annotations"]["vlm-sft/run-dir"])
+    check("one group of two ranks", (report["world_size"], report["ddp"]["ranks_in_all_reduce"]), (2, 2))
+    check("the loss of an Indexed Job", report["last_loss"], read_report(k, "nodes")["last_loss"])
+
+
+def a_full_outputs_volume_gives_one_clear_line_and_loses_no_checkpoint(k: Client) -> None:
+    small = "storage.cache.existingClaim=smoke-cache,storage.outputs.storageClassName=small,storage.outputs.size=128Mi"
+    options = "evaluate.enabled=false,train.minFreeGib=0,train.maxRestarts=0"
+    options += ",train.args.save_steps=10,train.args.max_steps=200,train.args.eval_steps=200"
+    if "small" not in k.kubectl("get", "storageclass", "-o", "name"):
+        raise NotHereError("no storage class `small` with a volume of 128 MiB")
+    k.deploy("full", *SMOKE, "--set", small, "--set", options)
+    k.wait_for_job("full", "prepare", PREPARED_S)
+    start_reader(k, "full-outputs", "filler")
+    run = run_dir(k, "full")
+    k.wait(
+        "a checkpoint",
+        TRAINED_S,
+        lambda: (
+            "trainer_state.json" in k.kubectl("exec", "filler", "--", "sh", "-c", f"ls {run}/checkpoint-10 || true")
+        ),
+    )
+    k.kubectl("exec", "filler", "--", "sh", "-c", "head -c 256M /dev/zero > /outputs/ballast || true")
+    k.wait_for_job("full", "train", TRAINED_S, "Failed")
+    lines = [
+        line
+        for line in k.kubectl("logs", f"job/{name(k, 'full', 'train')}", "--tail=-1").splitlines()
+        if line.startswith("error:")
+    ]
+    check("one clear line", (len(lines), "no space left" in lines[0].lower(), "/outputs" in lines[0]), (1, True, True))
+    k.kubectl("exec", "filler", "--", "rm", "/outputs/ballast")
+    k.deploy("full", *SMOKE, "--set", small, "--set", options, "--set", "train.maxRestarts=1")
+    k.wait_for_job("full", "train", TRAINED_S)
+    check("it was resumed", "/checkpoint-" in (read_report(k, "full", reader="filler")["resumed_from"] or ""), True)
+
+
+def uninstall_keeps_the_claims_and_a_new_install_finds_the_run(k: Client) -> None:
+    k.helm("uninstall", "smoke", "--wait")
+    left = k.kubectl(
+        "get",
+        "all,pvc,configmap,role,rolebinding,serviceaccount",
+        "-l",
+        "app.kubernetes.io/instance=smoke",
+        "-o",
+        "name",
+    )
+    check(
+        "what is left",
+        sorted(left.split()),
+        ["persistentvolumeclaim/smoke-cache", "persistentvolumeclaim/smoke-outputs"],
+    )
+    k.deploy("smoke", *SMOKE)
+    k.wait_for_job("smoke", "prepare", PREPARED_S)
+    k.wait_for_job("smoke", "train", 180)
+    log = k.kubectl("logs", f"job/{name(k, 'smoke', 'train')}")
+    check("the finished run is not run again", "already finished" in log, True)
+
+
+# ---- what the steps share
+
+
+def require(k: Client, resource: str) -> None:
+    """Go on only where the cluster knows a resource.
+
+    Raises:
+        NotHereError: it does not.
+    """
+    if resource not in k.kubectl("api-resources", "-o", "name").split():
+        raise NotHereError(f"the cluster has no {resource}")
+
+
+def start_reader(k: Client, claim: str, pod_name: str = READER) -> None:
+    """Start a pod that holds an outputs claim, to look at what is on it."""
+    spec = k.job(claim.removesuffix("-outputs"), "train")["spec"]["template"]["spec"]
+    container = {
+        key: spec["containers"][0][key]
+        for key in ("image", "imagePullPolicy", "securityContext")
+        if key in spec["containers"][0]
+    }
+    container |= {
+        "name": "reader",
+        "command": ["sleep", "infinity"],
+        "volumeMounts": [{"name": "outputs", "mountPath": "/outputs"}],
+    }
+    pod = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod_name},
+        "spec": {"securityContext": spec["securityContext"], "automountServiceAccountToken": False,
+                 "containers": [container], "terminationGracePeriodSeconds": 0,
+                 "volumes": [{"name": "outputs", "persistentVolumeClaim": {"claimName": claim}}]},
+    }  # fmt: skip
+    k.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
+    k.kubectl("wait", "--for=condition=Ready", f"pod/{pod_name}", "--timeout=120s")
+
+
+def run_dir(k: Client, release: str) -> str:
+    """Return the run directory that a release's training Job names."""
+    directory: str = k.job(release, "train")["metadata"]["annotations"]["vlm-sft/run-dir"]
+    return directory
+
+
+def read_report(k: Client, release: str, directory: str | None = None, reader: str = READER) -> Any:
+    """Return run_report.json of a release."""
+    return json.loads(k.kubectl("exec", reader, "--", "cat", f"{directory or run_dir(k, release)}/run_report.json"))
+
+
+def identities(k: Client, release: str) -> list[tuple[str, str, int]]:
+    """Return name, uid and generation of each Job of a release: a changed spec is another generation."""
+    jobs = k.get("jobs", selector=f"app.kubernetes.io/instance={release}")
+    return sorted((j["metadata"]["name"], j["metadata"]["uid"], j["metadata"]["generation"]) for j in jobs)
+
+
+def claims(k: Client) -> list[str]:
+    """Return the names of all claims."""
+    return [claim["metadata"]["name"] for claim in k.get("pvc")]
+
+
+def name(k: Client, release: str, component: str) -> str:
+    """Return the name of a component's Job."""
+    job_name: str = k.job(release, component)["metadata"]["name"]
+    return job_name
+
+
+def workload(k: Client, release: str, component: str) -> Any:
+    """Return Kueue's Workload of a component's Job; None when there is none."""
+    job = k.job(release, component)["metadata"]["uid"]
+    found = [
+        w
+        for w in k.get("workloads.kueue.x-k8s.io")
+        if job in (o["uid"] for o in w["metadata"].get("ownerReferences", ()))
+    ]
+    return found[0] if found else None
+
+
+def reserved(found: Any) -> bool:
+    """Tell whether Kueue has reserved quota for a Workload."""
+    conditions = found["status"].get("conditions", ()) if "status" in found else ()
+    return any(c["type"] == "QuotaReserved" and c["status"] == "True" for c in conditions)
+
+
+def index(pod: Any) -> str:
+    """Return the completion index of a pod of an Indexed Job."""
+    return str(pod["metadata"].get("annotations", {}).get("batch.kubernetes.io/job-completion-index", ""))
+
+
+def running(k: Client, release: str) -> list[Any]:
+    """Return the training pods that run."""
+    return [pod for pod in k.pods(release, "train") if pod["status"]["phase"] == "Running"]
+
+
+def wait_for_step(k: Client, release: str, step: int) -> str:
+    """Wait until training has logged a step; return the pod that did (of several nodes, the first)."""
+
+    def reached() -> list[str]:
+        names = [pod["metadata"]["name"] for pod in running(k, release) if index(pod) in ("", "0")]
+        return [pod for pod in names if f"'{step}/" in k.kubectl("logs", pod)]
+
+    k.wait(f"{release}: step {step}", TRAINED_S, reached)
+    return reached()[0]
