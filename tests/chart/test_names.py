@@ -47,6 +47,13 @@ def test_a_change_renames_what_it_changes(render: Render, everything: Path, chan
     assert {name for name in before if before[name] != after[name]} == renamed
 
 
+@pytest.mark.parametrize("release", ["y", "on", "null"])
+def test_a_release_may_be_called_what_yaml_takes_for_a_value(render: Render, everything: Path, release: str) -> None:
+    manifests = render(everything, {"networkPolicy": {"enabled": True}}, release=release)
+    assert {m["metadata"]["labels"]["app.kubernetes.io/instance"] for m in manifests} == {release}
+    assert all(m["metadata"]["name"].startswith(release) for m in manifests)
+
+
 def test_jupyter_has_no_part_in_the_experiment(render: Render, everything: Path) -> None:
     without = names(render(everything, {"jupyter": {"enabled": False}}))
     assert {**names(render(everything)), "jupyter": None} == {**without, "jupyter": None}

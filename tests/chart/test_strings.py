@@ -1,5 +1,6 @@
 """No string in a values file breaks out of its place: quotes, line breaks, templates, $(VARIABLES), any unicode."""
 
+import itertools
 import json
 import random
 import re
@@ -124,3 +125,41 @@ def test_every_string_arrives_intact(render: Render, everything: Path, seed: int
     assert pod["topologySpreadConstraints"][0]["topologyKey"] == texts["topology"]
     (fabric,) = [v["value"] for v in pod["containers"][0]["env"] if v["name"] == "FI_PROVIDER"]
     assert as_kubernetes_reads(fabric) == texts["fabric"]
+
+
+def test_five_thousand_generated_strings_arrive_intact(render: Render, everything: Path) -> None:
+    dice = random.Random(5000)
+    alphabet = "".join(NASTY) + "".join(chr(dice.randrange(0x20, 0xD800)) for _ in range(2000))
+    texts = ["".join(dice.choices(alphabet, k=dice.randint(1, 40))) for _ in range(560)]
+    named = {f"NAME_{index}": text for index, text in enumerate(texts)}
+    values = {
+        "prepare": {"commands": [["vlm-sft", *texts]], "imageRoots": ["/" + text for text in texts]},
+        "train": {"dataset": texts, "valDataset": texts, "args": {"new_special_tokens": texts}, "env": named},
+        "evaluate": {"dataset": texts},
+        "scheduling": {"nodeSelector": named, "tolerations": [{"key": "k", "value": text} for text in texts]},
+        "fabric": {"env": {f"FABRIC_{name}": text for name, text in named.items()}},
+    }
+    manifests = render(everything, values)
+    jobs, maps = by_component(manifests, "Job"), by_component(manifests, "ConfigMap")
+    steps = {c["name"]: c for c in jobs["prepare"]["spec"]["template"]["spec"]["initContainers"]}
+    words = [as_kubernetes_reads(word) for word in steps["data"]["command"]]
+    config = yaml.safe_load(maps["train"]["data"]["train.yaml"])
+    pod = jobs["train"]["spec"]["template"]["spec"]
+    variables = {v["name"]: v.get("value", "") for v in pod["containers"][0]["env"]}
+    arrived = [
+        [as_kubernetes_reads(word) for word in steps["command-0"]["command"]][1:],
+        [root.removeprefix("/") for option, root in itertools.pairwise(words) if option == "--image-root"],
+        config["dataset"],
+        config["val_dataset"],
+        config["new_special_tokens"],
+        [config["ENV"][name] for name in named],
+        yaml.safe_load(maps["evaluate"]["data"]["evaluate.yaml"])["val_dataset"],
+        [pod["nodeSelector"][name] for name in named],
+        [toleration["value"] for toleration in pod["tolerations"] if toleration["key"] == "k"],
+        [as_kubernetes_reads(variables[f"FABRIC_{name}"]) for name in named],
+    ]
+    assert arrived == [texts] * 10
+    assert sum(map(len, arrived)) >= 5000
+    assert [(m["kind"], m["metadata"]["labels"]) for m in manifests] == [
+        (m["kind"], m["metadata"]["labels"]) for m in render(everything)
+    ]

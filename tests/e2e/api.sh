@@ -56,12 +56,42 @@ same() { # WHAT GOT NEED
   [ "$2" = "$3" ] || { printf 'error: %s, %s\n  got:  %s\n  need: %s\n' "$namespace" "$1" "$2" "$3" >&2; exit 1; }
   passed=$((passed + 1))
 }
+# `vlm-sft release` as a pod of the chart runs it: the service account's own token, the server's own certificate.
+release() { # ACCOUNT ARGUMENTS...
+  local account=$state/account
+  mkdir -p "$account"
+  k create token "$1" >"$account/token"
+  printf %s "$namespace" >"$account/namespace"
+  cp "$state/apiserver.crt" "$account/ca.crt"
+  KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT=$port VLM_SFT_SERVICE_ACCOUNT_DIR=$account \
+    "$root/.venv/bin/vlm-sft" release "${@:2}"
+}
+complete() { # JOB: no controllers run, so its status is told to the server
+  local now
+  now=$(date -u +%FT%TZ)
+  k patch job "$1" --subresource=status --type merge -p "{\"status\":{\"startTime\":\"$now\",\"completionTime\":\"$now\",
+    \"succeeded\":1,\"conditions\":[{\"type\":\"SuccessCriteriaMet\",\"status\":\"True\"},{\"type\":\"Complete\",\"status\":\"True\"}]}}" >/dev/null
+}
+# Helm waits for its hooks, and no pod runs here: each hook's Job is answered for as its pod would do.
+hooks() {
+  local job command ended
+  for job in smoke-rollback-evaluate smoke-rollback-train; do
+    until ended=$(k get job "$job" -o 'jsonpath={.status.completionTime}' 2>/dev/null) && [ -z "$ended" ]; do sleep 0.2; done
+    mapfile -t command < <(k get job "$job" -o 'jsonpath={range .spec.template.spec.containers[0].command[2:]}{@}{"\n"}{end}')
+    release "$(k get job "$job" -o 'jsonpath={.spec.template.spec.serviceAccountName}')" "${command[@]}"
+    complete "$job"
+  done
+}
+rollback() { # REVISION
+  hooks 2>"$state/hooks" & pids+=($!)
+  "$helm" rollback smoke "$1" -n "$namespace" --timeout 60s >/dev/null
+}
 suspended() { k get jobs -o 'jsonpath={range .items[*]}{.metadata.name}={.spec.suspend}{"\n"}{end}'; }
 train() { suspended | grep -e -train-; }
 
 story() { # NAME HELM
   namespace=$1 helm=$2
-  local file before first second
+  local file before first second uid
   "$bin/kubectl" create namespace "$namespace" >/dev/null
   "$bin/kubectl" label namespace "$namespace" pod-security.kubernetes.io/{enforce,warn}=restricted >/dev/null
   same "Pod Security warns of an open pod" \
@@ -81,17 +111,36 @@ story() { # NAME HELM
   same "an upgrade with the same values keeps the Jobs" "$(suspended)" "$before"
 
   local releaser=(--as "system:serviceaccount:$namespace:smoke-prepare")
-  k patch job "$first" "${releaser[@]}" --type merge -p '{"spec":{"suspend":false}}' >/dev/null
+  release smoke-prepare "job/$first" 2>/dev/null
+  same "the release leaves no owner of suspend behind" \
+    "$(k get job "$first" --show-managed-fields -o 'jsonpath={.metadata.managedFields[*].manager}' | tr ' ' '\n' | grep -c vlm-sft || true)" 0
   same "the releaser may not delete" "$(k auth can-i delete "job/$first" "${releaser[@]}" || true)" no
   same "the releaser may not release evaluation" \
     "$(k auth can-i patch "$(k get jobs -o name | grep evaluate)" "${releaser[@]}" || true)" no
-  before=$(k get job "$first" -o 'jsonpath={.metadata.uid} {.metadata.generation}'); upgrade
+  uid=$(k get job "$first" -o 'jsonpath={.metadata.uid} {.metadata.generation}'); upgrade
   same "an upgrade does not suspend what was released" "$(train)" "$first=false"
-  same "nor change it" "$(k get job "$first" -o 'jsonpath={.metadata.uid} {.metadata.generation}')" "$before"
+  same "nor change it" "$(k get job "$first" -o 'jsonpath={.metadata.uid} {.metadata.generation}')" "$uid"
+
+  # A rollback renders what was held at the install; what has been released since is released again.
+  complete "$(k get jobs -o name | grep -e -prepare- | cut -d/ -f2)"
+  before=$(suspended)
+  upgrade --set networkPolicy.enabled=true
+  same "a change beside the Jobs keeps them" "$(suspended)" "$before"
+  rollback 1
+  same "a rollback leaves the Jobs as they were" "$(suspended)" "$before"
+  same "its hooks released training and not evaluation" "$(sed 's/-[0-9a-f]\{8\}//g' "$state/hooks" | sort | tr '\n' ' ')" \
+    "job/smoke-evaluate: stays held, for job/smoke-train is not complete; it releases it at its end job/smoke-train: released "
+  same "the rolled back Job is the same one" "$(k get job "$first" -o 'jsonpath={.metadata.uid}')" "${uid%% *}"
+  upgrade
+  same "an upgrade after the rollback keeps the Jobs" "$(suspended)" "$before"
 
   upgrade --set train.args.learning_rate=0.01
   second=$(train | cut -d= -f1)
   same "another learning rate is another Job" "$([ "$first" != "$second" ] && echo yes)" yes
+  rollback 1
+  same "a rollback of the learning rate brings the earlier Job back" "$(train)" "$first=true"
+  same "which the preparation that came back with it releases" "$(suspended | sed 's/-[0-9a-f]*=/=/' | tr '\n' ' ')" \
+    "smoke-evaluate=true smoke-prepare=false smoke-train=true "
   "$helm" uninstall smoke -n "$namespace" >/dev/null
   same "uninstall keeps the claims" "$(k get pvc,job,cm,role,rolebinding -o name | grep -v kube-root-ca | tr '\n' ' ')" \
     "persistentvolumeclaim/smoke-cache persistentvolumeclaim/smoke-outputs "

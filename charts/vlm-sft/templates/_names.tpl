@@ -4,7 +4,7 @@
      Usage: {{ include "vlm-sft.selectorLabels" (dict "root" $ "component" "train") }} */}}
 {{- define "vlm-sft.selectorLabels" -}}
 app.kubernetes.io/name: vlm-sft
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}{{/* y and on are release names too */}}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 

@@ -34,7 +34,7 @@ metadata:
   labels: {{- include "vlm-sft.labels" . | nindent 4 }}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
 subjects:
-  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .root.Release.Namespace }}}
+  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .root.Release.Namespace | quote }}}
 ---
 {{- $hook := dict "root" .root "component" "rollback" }}
 apiVersion: batch/v1
