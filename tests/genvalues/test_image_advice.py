@@ -36,7 +36,7 @@ def test_a_row_that_is_too_long_is_told_with_its_parts(settings: list[str], said
 
 
 def test_fewer_rounds_of_history_leave_more_room() -> None:
-    assert warnings("train.args.max_length=2048", "prepare.maxHistoryRounds=1") == [
+    assert warnings("train.args.max_length=2048", "prepare.maxHistoryRounds=1", "prepare.layout=steps") == [
         "train.args.max_length: 2048 tokens, but a row can have 2388: an image of 2048 (IMAGE_MAX_TOKEN_NUM) and 2 answers with their feedback of about 170 each (prepare.maxHistoryRounds: 1); ms-swift leaves longer rows out; use 2388, or train.env.IMAGE_MAX_TOKEN_NUM: 1708"
     ]
 
