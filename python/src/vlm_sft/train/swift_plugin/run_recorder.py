@@ -26,7 +26,7 @@ from swift.callbacks import TrainerCallback, callbacks_map
 from swift.callbacks.deepspeed_elastic import GracefulExitCallback
 from swift.utils import ShutdownManager
 
-# `swift infer` and `swift export` load this file too, where a checkpoint's args.json names it: there is no attempt then.
+# `swift infer` and `swift export` load this file too where a checkpoint's args.json names it: there is no attempt then.
 ATTEMPT = Path(os.environ.get("VLM_SFT_ATTEMPT_DIR", os.devnull))
 FINGERPRINT_LIMIT_BYTES = 2 << 30  # a rank-32 adapter of a 32B model is 1 GiB; full weights are not worth the copy
 
