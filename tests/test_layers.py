@@ -15,6 +15,8 @@ ALLOWED = {
     "sample": set(),
     "train": {"cluster", "genvalues"},
     "evaluate": {"train"},
+    "export": {"train"},
+    "serve": {"train", "export"},
     "cluster": set(),
     "ddp_check": set(),
     "genvalues": set(),
@@ -25,6 +27,7 @@ MAY_IMPORT_HEAVY = {
     "genvalues/swift_args_table.py",
     "prepare/token_cost.py",
     "ddp_check/rank.py",
+    "serve/server.py",
 }
 
 

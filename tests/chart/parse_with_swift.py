@@ -1,15 +1,15 @@
 """Parses ms-swift command lines with ms-swift's own parser, in a process of its own: it imports torch.
 
-stdin: [["sft" | "infer", [argument, ...]], ...]    stdout: one list per command line: what the parser did not know
+stdin: [["sft" | "infer" | "deploy", [argument, ...]], ...]    stdout: per command line, what the parser did not know
 """
 
 import json
 import sys
 
-from swift.arguments import InferArguments, SftArguments
+from swift.arguments import DeployArguments, InferArguments, SftArguments
 from transformers import HfArgumentParser
 
-CLASSES = {"sft": SftArguments, "infer": InferArguments}
+CLASSES = {"sft": SftArguments, "infer": InferArguments, "deploy": DeployArguments}
 
 
 def main() -> None:

@@ -17,9 +17,11 @@ Render = Callable[..., list[Manifest]]
 
 def commands(manifests: list[Manifest]) -> Iterator[list[str]]:
     for manifest in manifests:
-        pod = manifest["spec"]["template"]["spec"] if manifest["kind"] == "Job" else manifest.get("spec", {})
+        templated = manifest["kind"] in ("Job", "Deployment")
+        pod = manifest["spec"]["template"]["spec"] if templated else manifest.get("spec", {})
         for container in [*pod.get("initContainers", []), *pod.get("containers", [])]:
-            yield container["command"]
+            if container["command"][0] != "tensorboard":
+                yield container["command"]
 
 
 def parsed(words: list[str]) -> dict[str, Any]:

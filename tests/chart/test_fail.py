@@ -158,6 +158,40 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "evaluate.args.adapters: set, but the chart sets it from the run directory; remove it here",
         ],
     ),
+    "nothing to export": (
+        {"train": {"enabled": False}, "export": {"enabled": True}},
+        ["export.enabled: true, and train.enabled is false; there is no run to export; `vlm-sft export RUN_DIR` does it by hand"],
+    ),
+    "a server without a model": (
+        {"serve": {"enabled": True, "engine": "vllm"}},
+        [
+            "serve.model: empty, and GPUs do not wait for a training; name the run directory of a finished one, a folder with weights, or a hub id",
+            "serve.image: empty, and the release's own image has no vLLM; name one that has it, or use serve.engine: swift",
+        ],
+    ),
+    "a server with two masters": (
+        {"serve": {"args": {"adapters": ["x"], "api_key": "x", "port": 1}}},
+        [
+            "serve.args.adapters: set, but the chart sets it from serve.model; remove it here",
+            "serve.args.api_key: set, but the chart sets it from serve.apiKeySecret; remove it here",
+            "serve.args.port: set, but the chart sets it from the Service; remove it here",
+        ],
+    ),
+    "a copy to nowhere": (
+        {"sync": {"enabled": True}},
+        [
+            "sync.destination: empty, need a bucket; e.g. s3://BUCKET/PATH or gs://BUCKET/PATH",
+            "sync.secretName: empty, need a secret whose keys are rclone's variables; e.g. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ],
+    ),
+    "a secret among the values": (
+        {"sync": {"env": {"AWS_SECRET_ACCESS_KEY": "x", "RCLONE_S3_PROVIDER": "Ceph"}}},
+        ["sync.env.AWS_SECRET_ACCESS_KEY: a secret by its name, and values are no place for one; put it into the secret of sync.secretName"],
+    ),
+    "a claim for one pod and a board beside the training": (
+        {"tensorboard": {"enabled": True}, "storage": {"outputs": {"accessMode": "ReadWriteOncePod"}}},
+        ["storage.outputs.accessMode: got ReadWriteOncePod, but tensorboard mounts it as long as it runs, and training could not; use ReadWriteMany"],
+    ),
     "plug-ins and callbacks of one's own": ({"train": {"args": {"external_plugins": ["/outputs/p.py"], "callbacks": ["mine"]}}}, []),
 }  # fmt: skip
 
@@ -211,7 +245,8 @@ def test_whatever_the_chart_writes_is_refused_in_the_pass_through_maps(
                 (container,) = manifest["spec"]["template"]["spec"]["containers"]
                 names = {variable["name"] for variable in container["env"]}
                 written.setdefault((workload, "env"), set()).update(names)
-            for file, text in manifest.get("data", {}).items():
+            files = {} if component(manifest) == "serve" else manifest.get("data", {})
+            for file, text in files.items():
                 args = yaml.safe_load(text)
                 for part, names in (("env", args.pop("ENV")), ("args", args)):
                     written.setdefault((Path(file).stem, part), set()).update(names)

@@ -35,6 +35,7 @@ def test_without_kueue_a_held_job_is_suspended(render: Render, everything: Path)
         "prepare": ({}, {}, None),
         "train": ({}, {}, True),
         "evaluate": ({}, {}, True),
+        "export": ({}, {}, True),
         "rollback": ({}, {}, None),
         "storage-check": ({}, {}, None),
         "ddp-check": ({}, {}, None),
@@ -48,6 +49,7 @@ def test_kueue_holds_by_a_gate_and_nobody_says_suspend(render: Render, everythin
         "prepare": (QUEUE, {}, None),
         "train": (QUEUE, gate, None),
         "evaluate": (QUEUE, gate, None),
+        "export": (QUEUE, gate, None),
         "rollback": (QUEUE, {}, None),
         "storage-check": (QUEUE, {}, None),
         "ddp-check": (QUEUE, {}, None),
@@ -60,6 +62,7 @@ def test_an_older_kueue_gets_a_held_job_when_it_is_released(render: Render, ever
         "prepare": (QUEUE, {}, None),
         "train": ({}, late, True),
         "evaluate": ({}, late, True),
+        "export": ({}, late, True),
         "rollback": (QUEUE, {}, None),
         "storage-check": (QUEUE, {}, None),
         "ddp-check": (QUEUE, {}, None),
@@ -76,7 +79,7 @@ def test_another_queue_is_another_job_for_a_running_one_cannot_change_it(render:
     def jobs(*values: Any) -> set[str]:
         return {m["metadata"]["name"] for m in render(everything, *values) if "suspend" in m.get("spec", {})}
 
-    assert len(jobs()) == 2
+    assert len(jobs()) == 3
     assert not jobs() & {m["metadata"]["name"] for m in render(everything, {"kueue": KUEUE}) if m["kind"] == "Job"}
     assert jobs({"kueue": {**KUEUE, "queueName": ""}}) == jobs()
 
@@ -85,10 +88,14 @@ def test_a_rollback_releases_what_was_released_since(render: Render, everything:
     manifests = render(everything)
     names = {m["metadata"]["name"].split("-")[1]: m["metadata"]["name"] for m in manifests if m["kind"] == "Job"}
     hooks = [m for m in manifests if m["metadata"].get("annotations", {}).get("helm.sh/hook") == "post-rollback"]
-    assert {hook["metadata"]["name"] for hook in hooks} == {"x-rollback-train", "x-rollback-evaluate"}
+    assert {hook["metadata"]["name"] for hook in hooks} == {
+        "x-rollback-train",
+        "x-rollback-evaluate",
+        "x-rollback-export",
+    }
     for hook in hooks:
         released = hook["metadata"]["name"].rpartition("-")[2]
-        before = {"train": "prepare", "evaluate": "train"}[released]
+        before = {"train": "prepare", "evaluate": "train", "export": "train"}[released]
         assert hook["metadata"]["annotations"] == {
             "helm.sh/hook": "post-rollback",
             "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
@@ -103,4 +110,5 @@ def test_a_rollback_releases_what_was_released_since(render: Render, everything:
 
 def test_nothing_is_released_at_a_rollback_where_nothing_is_held(render: Render, everything: Path) -> None:
     off = {"prepare": {"enabled": False}, "train": {"dataset": ["a/b"]}, "evaluate": {"enabled": False}}
+    off["export"] = {"enabled": False}
     assert "rollback" not in holds(render(everything, off))

@@ -16,7 +16,8 @@ from chart_keys import merged
 CHART = Path(__file__).parents[2] / "charts" / "vlm-sft"
 KINDS = {
     "v1": ["ConfigMap", "PersistentVolumeClaim", "Pod", "Service", "ServiceAccount"],
-    "batch/v1": ["Job"],
+    "apps/v1": ["Deployment"],
+    "batch/v1": ["Job", "CronJob"],
     "rbac.authorization.k8s.io/v1": ["Role", "RoleBinding"],
 }
 

@@ -13,6 +13,9 @@ SUPPORTED = ("1.31", "1.37")  # oldest: Chart.yaml's kubeVersion; newest: what k
 CASES = [*sorted((ROOT / "values").glob("*.yaml")), ROOT / "tests" / "data" / "chart" / "everything.yaml"]
 
 FOLDERS = {"HOME", "HF_HOME", "MODELSCOPE_CACHE", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR"}
+# What needs no model and no hub, and which program it is.
+PROGRAMS = {"ddp-check": "vlm-sft", "rollback": "vlm-sft", "tensorboard": "tensorboard", "sync": "rclone"}
+WITHOUT_GPUS = {"prepare", "storage-check", "rollback", "tensorboard", "sync"}
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -22,8 +25,10 @@ def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     """Yield component and pod spec of everything that runs."""
     for manifest in manifests:
         component = manifest["metadata"]["labels"]["app.kubernetes.io/component"]
-        if manifest["kind"] == "Job":
+        if manifest["kind"] in ("Job", "Deployment"):
             yield component, manifest["spec"]["template"]["spec"]
+        elif manifest["kind"] == "CronJob":
+            yield component, manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         elif manifest["kind"] == "Pod":
             yield component, manifest["spec"]
 
@@ -85,10 +90,10 @@ def test_every_container_has_requests_limits_and_writable_folders(render: Render
             mounted = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
             env = {variable["name"]: variable.get("value", "") for variable in container["env"]}
             folders = {name for name in env if name == "HOME" or name.endswith(("_HOME", "_CACHE", "_DIR", "DIR"))}
-            assert folders == ({"HOME"} if component in ("ddp-check", "rollback") else FOLDERS)
+            assert folders == ({"HOME"} if component in PROGRAMS else FOLDERS)
             for name in folders:
                 assert f"/{env[name].split('/')[1]}" in mounted, (component, name)
-            assert container["command"][0] == "vlm-sft", "an argument list, never a shell line"
+            assert container["command"][0] == PROGRAMS.get(component, "vlm-sft"), "an argument list, never a shell line"
 
 
 def test_gpus_go_to_those_who_ask(render: Render, everything: Path) -> None:
@@ -109,6 +114,10 @@ def test_gpus_go_to_those_who_ask(render: Render, everything: Path) -> None:
         ("jupyter", "jupyter"): 1,
         ("ddp-check", "ddp-check"): 4,
         ("storage-check", "storage-check"): 0,
+        ("export", "export"): 1,
+        ("serve", "serve"): 1,
+        ("tensorboard", "tensorboard"): 0,
+        ("sync", "sync"): 0,
     }
     selectors = {component: pod["nodeSelector"] for component, pod in pods(render(everything))}
     assert selectors["prepare"] == {"region": "here"}
@@ -128,6 +137,7 @@ def test_the_api_token_is_where_a_job_is_released_and_nowhere_else(render: Rende
         ("prepare", "release"),
         ("rollback", "release"),
         ("rollback", "release"),
+        ("rollback", "release"),
         ("train", "train"),
     ]
     jobs = {m["metadata"]["labels"]["app.kubernetes.io/component"]: m for m in manifests if m["kind"] == "Job"}
@@ -138,7 +148,7 @@ def test_the_api_token_is_where_a_job_is_released_and_nowhere_else(render: Rende
 
     assert {m["metadata"]["name"]: m["rules"] for m in manifests if m["kind"] == "Role"} == {
         "x-prepare": [may("prepare", "get"), may("train", "get", "patch")],
-        "x-train": [may("evaluate", "get", "patch"), may("train", "get")],
+        "x-train": [may("evaluate", "get", "patch"), may("export", "get", "patch"), may("train", "get")],
     }
 
 
@@ -151,10 +161,11 @@ def test_the_hub_token_comes_by_reference_to_those_who_use_the_hub(render: Rende
                 continue
             (found,) = [v for v in container["env"] if v["name"] == "HF_TOKEN"] or [None]
             token[component, container["name"]] = found and found["valueFrom"]
-    for without in (("prepare", "release"), ("ddp-check", "ddp-check"), ("storage-check", "storage-check")):
-        assert token.pop(without) is None
+    for without in ("ddp-check", "storage-check", "tensorboard", "sync"):
+        assert token.pop((without, without)) is None
+    assert token.pop(("prepare", "release")) is None
     reference = {"secretKeyRef": {"name": "hf-token", "key": "token", "optional": False}}
-    assert list(token.values()) == [reference] * 7
+    assert list(token.values()) == [reference] * 9
 
 
 def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
@@ -164,6 +175,7 @@ def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
         "prepare": None,
         "train": True,
         "evaluate": True,
+        "export": True,
         "ddp-check": None,
         "storage-check": None,
         "rollback": None,
@@ -179,7 +191,10 @@ def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
     assert prepare["spec"]["containers"][0]["command"] == ["vlm-sft", "release", f"job/{names['train']}"]
     assert prepare["metadata"]["annotations"] == {"kubectl.kubernetes.io/default-container": "data"}
     train = jobs["train"]["spec"]["template"]["spec"]["containers"][0]["command"]
-    assert f"--then-release=job/{names['evaluate']}" in train
+    assert [word for word in train if word.startswith("--then-release=")] == [
+        f"--then-release=job/{names['evaluate']}",
+        f"--then-release=job/{names['export']}",
+    ]
     assert "--data-marker=/outputs/fire_bc/stats.json" in train
 
 
@@ -196,7 +211,9 @@ def test_nothing_is_held_when_nothing_is_prepared(render: Render, everything: Pa
 
 
 def test_a_preparation_without_training_ends_with_its_last_step(render: Render, everything: Path) -> None:
-    manifests = render(everything, {"train": {"enabled": False}, "evaluate": {"enabled": False}})
+    manifests = render(
+        everything, {"train": {"enabled": False}, "evaluate": {"enabled": False}, "export": {"enabled": False}}
+    )
     pod = next(pod for component, pod in pods(manifests) if component == "prepare")
     assert [container["name"] for container in containers(pod)] == ["command-0", "images", "data"]
     assert "serviceAccountName" not in pod
@@ -298,8 +315,7 @@ def test_pods_spread_as_asked_and_gpu_pods_take_the_runtime_class(render: Render
         first, second = pod["topologySpreadConstraints"]
         assert first == {**constraint, "labelSelector": {"matchLabels": labels}}
         assert second == mine
-        on_cpus = ("prepare", "storage-check", "rollback")
-        assert pod.get("runtimeClassName") == (None if component in on_cpus else "nvidia")
+        assert pod.get("runtimeClassName") == (None if component in WITHOUT_GPUS else "nvidia")
 
 
 def test_a_network_policy_leaves_the_release_to_itself(render: Render, everything: Path) -> None:
@@ -316,7 +332,7 @@ def test_a_network_policy_leaves_the_release_to_itself(render: Render, everythin
             {"ports": [{"port": 80}, {"port": 443}, {"port": 6443}]},
         ],
     }
-    labels = [m["spec"]["template"]["metadata"]["labels"] for m in manifests if m["kind"] == "Job"]
+    labels = [m["spec"]["template"]["metadata"]["labels"] for m in manifests if m["kind"] in ("Job", "Deployment")]
     labels += [m["metadata"]["labels"] for m in manifests if m["kind"] == "Pod"]
     assert all(release["matchLabels"].items() <= each.items() for each in labels)
     assert not [m for m in render(everything) if m["kind"] == "NetworkPolicy"]
@@ -340,7 +356,8 @@ def test_claims_are_kept_or_left_to_the_release(render: Render, everything: Path
     assert "storageClassName" not in cache["spec"]
     for component, pod in pods(manifests):
         claims = [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v]
-        assert claims == ([] if component in ("ddp-check", "rollback") else ["x-cache", "ours"])
+        mounted = {"ddp-check": [], "rollback": [], "tensorboard": ["ours"], "sync": ["ours"]}
+        assert claims == mounted.get(component, ["x-cache", "ours"])
 
 
 def test_jupyter_has_a_service_and_no_token_in_sight(render: Render) -> None:

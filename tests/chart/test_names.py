@@ -26,15 +26,17 @@ def names(manifests: list[Manifest]) -> dict[str, str]:
 
 
 # (what a file changes, whose name changes with it); the preparation names the training Job that it releases, and the
-# training Job the evaluation
+# training Job the evaluation and the export
 CHANGES = [
-    ({"train": {"args": {"learning_rate": 2.0e-4}}}, {"run", "train", "prepare", "evaluate"}),
-    ({"train": {"env": {"IMAGE_MAX_TOKEN_NUM": 1024}}}, {"run", "train", "prepare", "evaluate"}),
+    ({"train": {"args": {"learning_rate": 2.0e-4}}}, {"run", "train", "prepare", "evaluate", "export"}),
+    ({"train": {"env": {"IMAGE_MAX_TOKEN_NUM": 1024}}}, {"run", "train", "prepare", "evaluate", "export"}),
     ({"train": {"resources": {"limits": {"memory": "96Gi"}}}}, {"train", "prepare"}),
     ({"train": {"terminationGracePeriodSeconds": 900}}, {"train", "prepare"}),
-    ({"gpu": {"nodeSelector": {"gpu": "h100"}}}, {"train", "prepare", "evaluate", "jupyter"}),
-    ({"image": {"tag": "0.2.0"}}, {"train", "prepare", "evaluate", "jupyter"}),
+    ({"gpu": {"nodeSelector": {"gpu": "h100"}}}, {"train", "prepare", "evaluate", "export", "jupyter"}),
+    ({"image": {"tag": "0.2.0"}}, {"train", "prepare", "evaluate", "export", "jupyter"}),
     ({"evaluate": {"args": {"max_new_tokens": 8}}}, {"evaluate", "train", "prepare"}),
+    ({"export": {"resources": {"limits": {"memory": "96Gi"}}}}, {"export", "train", "prepare"}),
+    ({"serve": {"model": "org/model"}, "sync": {"schedule": "@daily"}}, set()),
     ({"prepare": {"resources": {"limits": {"memory": "9Gi"}}}}, {"prepare"}),
     ({"jupyter": {"gpus": 2}}, {"jupyter"}),
     ({"storage": {"cache": {"size": "1Ti", "keep": False}}}, set()),
@@ -87,6 +89,6 @@ def test_each_config_map_is_named_after_its_content(render: Render, everything: 
         return {m["metadata"]["name"]: str(m["data"]) for m in render(everything, *values) if m["kind"] == "ConfigMap"}
 
     before, after = maps(), maps({"train": {"args": {"lora_rank": 4}}})
-    assert len(before) == len(after) == 2
+    assert len(before) == len(after) == 3
     assert not before.keys() & {name for name, text in after.items() if before.get(name, text) != text}
     assert {name for name in before if "train" in name} != {name for name in after if "train" in name}

@@ -73,6 +73,9 @@ FIGURES: dict[str, dict[str, Any]] = {
 }
 
 
+COMMANDS = {"train.yaml": "sft", "evaluate.yaml": "infer", "serve.yaml": "deploy"}
+
+
 def config(manifests: list[Manifest], name: str = "train") -> dict[str, Any]:
     """Return what ms-swift reads from a rendered config."""
     text = next(
@@ -108,7 +111,7 @@ def test_ms_swift_takes_every_rendered_argument(render: Render, everything: Path
             for file, text in manifest.get("data", {}).items():
                 args = yaml.safe_load(text)
                 args.pop("ENV", None)
-                lines.append(("sft" if file == "train.yaml" else "infer", argv(args)))
+                lines.append((COMMANDS[file], argv(args)))
     assert len(lines) >= 7
     lines.append(("sft", ["--lerning_rate", "1e-4"]))  # the parser does tell
     script = Path(__file__).parent / "parse_with_swift.py"
@@ -242,4 +245,4 @@ def test_offline_reaches_every_pod_that_trains_or_evaluates(render: Render, ever
         for container in [*pod.get("initContainers", []), *pod.get("containers", [])]:
             variables = {variable["name"]: variable.get("value") for variable in container["env"]}
             offline[container["name"]] = variables.get("HF_HUB_OFFLINE")
-    assert {name for name, value in offline.items() if value == "1"} == {"train", "evaluate"}
+    assert {name for name, value in offline.items() if value == "1"} == {"train", "evaluate", "export"}

@@ -99,6 +99,8 @@ def test_the_schema_is_open_only_where_something_is_passed_through() -> None:
         "train.env",
         "evaluate.args",
         "evaluate.env",
+        "serve.args",
+        "sync.env",
     }
 
 

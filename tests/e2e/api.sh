@@ -106,7 +106,7 @@ story() { # NAME HELM
   upgrade
   first=$(train | cut -d= -f1)
   same "training is held, preparation runs" "$(suspended | sed 's/-[0-9a-f]*=/=/' | tr '\n' ' ')" \
-    "smoke-evaluate=true smoke-prepare=false smoke-train=true "
+    "smoke-evaluate=true smoke-export=true smoke-prepare=false smoke-train=true "
   before=$(suspended); upgrade
   same "an upgrade with the same values keeps the Jobs" "$(suspended)" "$before"
 

@@ -23,7 +23,7 @@ def test_a_run_that_is_missing_or_not_finished_is_refused_for_good(tmp_path: Pat
     config = write_config(tmp_path)
     ended = evaluate(tmp_path, config)
     assert ended.returncode == 42
-    way_out = "missing, so there is no finished run; train first, or correct --run-dir"
+    way_out = "missing, so there is no finished run; train first, or correct the run directory"
     assert ended.stderr == f"error: {tmp_path}/run_report.json: {way_out}\n"
     (tmp_path / "run_report.json").write_text('{"status": "stopped"}')
     ended = evaluate(tmp_path, config)

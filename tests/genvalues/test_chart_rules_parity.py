@@ -37,6 +37,9 @@ CHANGES: list[dict[str, Any]] = [
     {"train.backend": "megatron", "train.parallel.tensor": 2, "train.gpusPerNode": 8, "train.args.num_train_epochs": 1, "train.args.gradient_checkpointing": None},
     {"train.args.model": "x"}, {"train.args.deepspeed": "zero2", "train.args.val_dataset": "y"}, {"train.env.NNODES": 2},
     {"evaluate.env.HF_TOKEN": "x"}, {"train.env.HF_HOME": "/outputs/hf", "evaluate.env.USER": "x"}, {"evaluate.args.adapters": ["x"]}, {"train.resources.limits": None}, {"evaluate.args.model": "m"},
+    {"export.enabled": True}, {"serve.enabled": True}, {"serve.enabled": True, "serve.engine": "vllm", "serve.model": "x"}, {"sync.enabled": True},
+    {"serve.args": {"model": "x", "tensor-parallel-size": 2}}, {"sync.env": {"RCLONE_S3_SECRET_ACCESS_KEY": "x", "A": "b"}},
+    {"tensorboard.enabled": True, "storage.outputs.accessMode": "ReadWriteOncePod"}, {"export.enabled": True, "export.resources.requests.memory": "1Ti"},
     {"image.tag": "latest"}, {"image.allowLatest": True}, {"fabric.env.MASTER_PORT": 1},
 ]  # fmt: skip
 
@@ -109,7 +112,8 @@ def test_the_draws_reach_every_rule(rules_chart: Path, tmp_path: Path) -> None:
         "evaluate.enabled", "evaluate.dataset", "train.sharding", "train.parallel", "train.parallel.tensor", "train.parallel.context",
         "train.parallel.sequence", "train.parallel.expert", "train.accelerator", "train.args.num_train_epochs", "train.args.lora_rank", "train.args.target_modules",
         "storage.outputs.accessMode", "storage.cache.accessMode", "prepare.imageRoots", "train.resources.requests.memory", "train.shmSize", "train.args.model",
-        "train.env.NNODES", "evaluate.env.HF_TOKEN", "evaluate.args.adapters", "image.tag",
+        "train.env.NNODES", "evaluate.env.HF_TOKEN", "evaluate.args.adapters", "export.enabled", "serve.model", "serve.image", "serve.args.model",
+        "sync.destination", "sync.secretName", "sync.env.RCLONE_S3_SECRET_ACCESS_KEY", "image.tag",
     }  # fmt: skip
 
 

@@ -71,10 +71,16 @@ def _adapter(checkpoint: Path, ddp: dict[str, Any]) -> Iterator[Proof]:
 def _evaluation(run_dir: Path) -> Iterator[Proof]:
     """Look at what the merged model generated."""
     merged = [path.parent for path in run_dir.glob("checkpoint-*-merged/*.safetensors")]
+    exported = load_file(run_dir / "export" / "model.safetensors")
+    alike = bool(merged) and load_file(merged[0] / "model.safetensors")
     lines = (run_dir / "evaluation" / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     answers = [json.loads(line)["response"] for line in lines]
     written = sum(bool(answer) for answer in answers)
     yield Proof("the adapter can be merged", bool(merged), merged[0].name if merged else "no merged folder")
+    same = bool(alike) and alike.keys() == exported.keys() and all((alike[n] == exported[n]).all() for n in exported)
+    yield Proof(
+        "the export is the model that was evaluated", same, f"{len(exported)} tensors in export/model.safetensors"
+    )
     yield Proof(
         "the merged model generates text",
         written == len(answers) > 0,

@@ -3,7 +3,7 @@
 
 {{- define "vlm-sft.check" -}}
 {{- $problems := list }}
-{{- range list "release" "image" "model" "batch" "parallel" "data" "backend" "storage" "resources" "owned" "cluster" }}
+{{- range list "release" "image" "model" "batch" "parallel" "data" "backend" "storage" "workloads" "resources" "owned" "cluster" }}
 {{- range (include (printf "vlm-sft.check.%s" .) $ | fromJsonArray) }}{{ $problems = append $problems . }}{{ end }}
 {{- end }}
 {{- if $problems }}{{ fail (printf "\n%s" (join "\n" $problems)) }}{{ end }}
@@ -126,6 +126,39 @@
 {{ $problems | toJson }}
 {{- end }}
 
+{{- define "vlm-sft.check.workloads" -}}
+{{- $problems := list }}
+{{- $serve := .Values.serve }}
+{{- $sync := .Values.sync }}
+{{- if and .Values.export.enabled (not .Values.train.enabled) }}
+{{- $problems = append $problems "export.enabled: true, and train.enabled is false; there is no run to export; `vlm-sft export RUN_DIR` does it by hand" }}
+{{- end }}
+{{- if and $serve.enabled (not $serve.model) }}
+{{- $problems = append $problems "serve.model: empty, and GPUs do not wait for a training; name the run directory of a finished one, a folder with weights, or a hub id" }}
+{{- end }}
+{{- if and $serve.enabled (eq $serve.engine "vllm") (not $serve.image) }}
+{{- $problems = append $problems "serve.image: empty, and the release's own image has no vLLM; name one that has it, or use serve.engine: swift" }}
+{{- end }}
+{{- if and $sync.enabled (not $sync.destination) }}
+{{- $problems = append $problems "sync.destination: empty, need a bucket; e.g. s3://BUCKET/PATH or gs://BUCKET/PATH" }}
+{{- end }}
+{{- if and $sync.enabled (not $sync.secretName) }}
+{{- $problems = append $problems "sync.secretName: empty, need a secret whose keys are rclone's variables; e.g. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" }}
+{{- end }}
+{{- range $name, $_ := $sync.env }}
+{{- if regexMatch "SECRET|TOKEN|PASS|CREDENTIALS|KEY" $name }}
+{{- $problems = append $problems (printf "sync.env.%s: a secret by its name, and values are no place for one; put it into the secret of sync.secretName" $name) }}
+{{- end }}
+{{- end }}
+{{- $outputs := .Values.storage.outputs }}
+{{- range $name := list "serve" "tensorboard" }}
+{{- if and (index $.Values $name).enabled $.Values.train.enabled (not $outputs.existingClaim) (eq $outputs.accessMode "ReadWriteOncePod") }}
+{{- $problems = append $problems (printf "storage.outputs.accessMode: got ReadWriteOncePod, but %s mounts it as long as it runs, and training could not; use ReadWriteMany" $name) }}
+{{- end }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
 {{/* A Kubernetes quantity as a number: bytes, or cores. Usage: {{ include "vlm-sft.quantity" "64Gi" }} */}}
 {{- define "vlm-sft.quantity" -}}
 {{- $units := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 }}
@@ -135,7 +168,7 @@
 
 {{- define "vlm-sft.check.resources" -}}
 {{- $problems := list }}
-{{- range $workload := list "prepare" "train" "evaluate" "jupyter" "ddpCheck" }}
+{{- range $workload := list "prepare" "train" "evaluate" "jupyter" "ddpCheck" "export" "serve" "tensorboard" "sync" }}
 {{- $values := index $.Values $workload }}
 {{- $limits := $values.resources.limits | default dict }}
 {{- if $values.enabled }}
@@ -206,9 +239,20 @@ MPLCONFIGDIR: the pod's environment
 PYTHONUNBUFFERED: the pod's environment
 {{- end }}
 
+{{- define "vlm-sft.ownedServeArguments" -}}
+model: serve.model
+adapters: serve.model
+use_hf: serve.model
+host: the Service
+port: the Service
+api_key: serve.apiKeySecret
+api-key: serve.apiKeySecret
+tensor-parallel-size: serve.gpus
+{{- end }}
+
 {{- define "vlm-sft.check.owned" -}}
 {{- $problems := list }}
-{{- $owned := dict "train.args" "vlm-sft.ownedArguments" "train.env" "vlm-sft.ownedVariables" "evaluate.env" "vlm-sft.ownedVariables" "fabric.env" "vlm-sft.ownedVariables" }}
+{{- $owned := dict "train.args" "vlm-sft.ownedArguments" "train.env" "vlm-sft.ownedVariables" "evaluate.env" "vlm-sft.ownedVariables" "fabric.env" "vlm-sft.ownedVariables" "serve.args" "vlm-sft.ownedServeArguments" }}
 {{- range $place, $table := $owned }}
 {{- $path := splitList "." $place }}
 {{- $given := index $.Values (first $path) (last $path) }}

@@ -1,4 +1,4 @@
-{{/* Who waits for whom, and how: prepare -> train -> evaluate. A held object is released by the one before it, and takes no
+{{/* Who waits for whom, and how: prepare -> train -> evaluate and export. A held object is released by the one before it, and takes no
      GPU and no quota until then. What is held lives in fields that others change (the releaser, Kueue), so an upgrade renders
      what the live object has, and what it was born with. */}}
 

@@ -39,6 +39,15 @@
 {{- if and .Values.prepare.enabled (include "vlm-sft.prepare.steps" . | fromJsonArray) }}true{{ end }}
 {{- end }}
 
+{{/* Workloads that training releases at its end, as JSON. */}}
+{{- define "vlm-sft.train.releases" -}}
+{{- $released := list }}
+{{- range list "evaluate" "export" }}
+{{- if (index $.Values .).enabled }}{{ $released = append $released . }}{{ end }}
+{{- end -}}
+{{ $released | toJson }}
+{{- end }}
+
 {{/* Name of a workload's Job: the queue is part of it, for a running Job cannot change its queue. The names of a JobSet's and a
      TrainJob's pods get more added to them (-node-0-999-abcde), and have to fit 63 characters too.
      Usage: {{ include "vlm-sft.jobName" (dict "root" $ "component" "train") }} */}}

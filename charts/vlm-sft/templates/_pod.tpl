@@ -9,8 +9,13 @@
 {{/* Head of a container: image, security context, which `vlm-sft.fabric.capabilities` can follow.
      Usage: {{ include "vlm-sft.containerBasics" $ }} */}}
 {{- define "vlm-sft.containerBasics" -}}
-image: {{ include "vlm-sft.image" . | include "vlm-sft.json" }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{ include "vlm-sft.containerOf" (dict "root" . "image" (include "vlm-sft.image" .)) }}
+{{- end }}
+
+{{/* The same for another image. Usage: {{ include "vlm-sft.containerOf" (dict "root" $ "image" "rclone/rclone:1") }} */}}
+{{- define "vlm-sft.containerOf" -}}
+image: {{ include "vlm-sft.json" .image }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -77,6 +82,19 @@ limits: {{ merge (dict) $devices (.resources.limits | default dict) | include "v
 {{- if .token }}
 {{ include "vlm-sft.tokenVolume" .root }}
 {{- end }}
+{{- end }}
+
+{{/* The outputs claim to look at and not to touch, for what runs beside the experiment. */}}
+{{- define "vlm-sft.outputsMounts" -}}
+- {name: outputs, mountPath: /outputs, readOnly: true}
+- {name: tmp, mountPath: /tmp}
+{{- end }}
+
+{{- define "vlm-sft.outputsVolumes" -}}
+- name: outputs
+  persistentVolumeClaim: {claimName: {{ include "vlm-sft.claimName" (dict "root" . "claim" "outputs") | quote }}}
+- name: tmp
+  emptyDir: {}
 {{- end }}
 
 {{/* Affinity by which pods of a component prefer nodes of their own, as JSON; none for a single pod. */}}

@@ -1,10 +1,12 @@
 {{/* What lets one Job start another: an account that may do that and nothing else, and a token where it is used. */}}
 
-{{/* Service account, role and binding of a workload that releases the next one, and a hook for `helm rollback`, which applies
+{{/* Service account, role and binding of a workload that releases the next ones, and hooks for `helm rollback`, which applies
      what was rendered long ago and so holds again what has been released since.
-     Usage: {{ include "vlm-sft.releaser" (dict "root" $ "component" "prepare" "next" "train") }} */}}
+     Usage: {{ include "vlm-sft.releaser" (dict "root" $ "component" "prepare" "next" (list "train")) }} */}}
 {{- define "vlm-sft.releaser" -}}
-{{- $name := printf "%s-%s" .root.Release.Name .component -}}
+{{- $name := printf "%s-%s" .root.Release.Name .component }}
+{{- $may := dict .component (list "get") }}
+{{- range .next }}{{ $_ := set $may . (list "get" "patch") }}{{ end -}}
 apiVersion: v1
 kind: ServiceAccount
 metadata:
@@ -18,7 +20,7 @@ metadata:
   name: {{ $name }}
   labels: {{- include "vlm-sft.labels" . | nindent 4 }}
 rules:
-  {{- range $component, $verbs := dict .component (list "get") .next (list "get" "patch") }}
+  {{- range $component, $verbs := $may }}
   {{- $workload := dict "root" $.root "component" $component }}
   {{- $kind := include "vlm-sft.kind" $workload | fromJson }}
   - apiGroups: [{{ $kind.group }}]
@@ -35,12 +37,13 @@ metadata:
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
 subjects:
   - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .root.Release.Namespace | quote }}}
----
 {{- $hook := dict "root" .root "component" "rollback" }}
+{{- range .next }}
+---
 apiVersion: batch/v1
 kind: Job
 metadata:
-  name: {{ .root.Release.Name }}-rollback-{{ .next }}
+  name: {{ $.root.Release.Name }}-rollback-{{ . }}
   labels: {{- include "vlm-sft.queuedLabels" $hook | nindent 4 }}
   annotations:
     helm.sh/hook: post-rollback
@@ -53,15 +56,15 @@ spec:
     spec:
       restartPolicy: Never
       serviceAccountName: {{ $name }}
-      {{- include "vlm-sft.podBasics" (dict "root" .root "component" "rollback" "gpus" 0) | nindent 6 }}
+      {{- include "vlm-sft.podBasics" (dict "root" $.root "component" "rollback" "gpus" 0) | nindent 6 }}
       containers:
         - name: release
-          {{- include "vlm-sft.containerBasics" .root | nindent 10 }}
+          {{- include "vlm-sft.containerBasics" $.root | nindent 10 }}
           command:
             - vlm-sft
             - release
-            - {{ include "vlm-sft.target" (dict "root" .root "component" .next) }}
-            - --after={{ include "vlm-sft.target" . }}
+            - {{ include "vlm-sft.target" (dict "root" $.root "component" .) }}
+            - --after={{ include "vlm-sft.target" $ }}
           env:
             - {name: HOME, value: /tmp}
           resources:
@@ -69,11 +72,12 @@ spec:
             limits: {cpu: 100m, memory: 128Mi}
           volumeMounts:
             - {name: tmp, mountPath: /tmp}
-            {{- include "vlm-sft.tokenMount" .root | nindent 12 }}
+            {{- include "vlm-sft.tokenMount" $.root | nindent 12 }}
       volumes:
         - name: tmp
           emptyDir: {}
-        {{- include "vlm-sft.tokenVolume" .root | nindent 8 }}
+        {{- include "vlm-sft.tokenVolume" $.root | nindent 8 }}
+{{- end }}
 {{- end }}
 
 {{/* An API token for a pod's one permission. */}}

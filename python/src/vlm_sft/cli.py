@@ -13,6 +13,8 @@ COMMANDS = {
     "release": ("vlm_sft.cluster.release", "let a held Job start"),
     "train": ("vlm_sft.train.cli", "preflight, then ms-swift, resumed where it was interrupted"),
     "evaluate": ("vlm_sft.evaluate.cli", "generate answers with the trained model and score them"),
+    "export": ("vlm_sft.export.cli", "merge the adapter, or convert the weights, to one Hugging Face folder"),
+    "serve": ("vlm_sft.serve.cli", "serve a finished run, or any model, behind OpenAI's API"),
     "report": ("vlm_sft.train.report_cli", "show a run's report as a table"),
     "ddp-check": ("vlm_sft.ddp_check.cli", "a tiny DDP training that tells a broken NCCL from a broken script"),
     "storage-check": ("vlm_sft.cluster.storage_check", "write, rename and read a file on the claims"),

@@ -4,6 +4,7 @@
 {{- $nodes := int $train.nodes }}
 {{- $gpus := eq $train.accelerator "gpu" | ternary (int $train.gpusPerNode) 0 }}
 {{- $devices := include "vlm-sft.fabric.resources" . | fromJson }}
+{{- $released := include "vlm-sft.train.releases" . | fromJsonArray }}
 {{- $marker := (include "vlm-sft.datasets" . | fromJson).marker -}}
 template:
   metadata:
@@ -11,7 +12,7 @@ template:
   spec:
     restartPolicy: Never
     terminationGracePeriodSeconds: {{ $train.terminationGracePeriodSeconds | toJson }}
-    {{- if .Values.evaluate.enabled }}
+    {{- if $released }}
     serviceAccountName: {{ .Release.Name }}-train
     {{- end }}
     {{- if and (gt $nodes 1) (eq $train.launcher "job") }}
@@ -36,8 +37,8 @@ template:
           {{- if .Values.model.gated }}
           - --gated
           {{- end }}
-          {{- if .Values.evaluate.enabled }}
-          - --then-release={{ include "vlm-sft.target" (dict "root" . "component" "evaluate") }}
+          {{- range $released }}
+          - --then-release={{ include "vlm-sft.target" (dict "root" $ "component" .) }}
           {{- end }}
         env:
           {{- include "vlm-sft.env" (dict "root" . "hub" (.Values.offline | ternary "offline" "online")) | nindent 10 }}
@@ -61,11 +62,11 @@ template:
           {{- include "vlm-sft.volumeMounts" . | nindent 10 }}
           - {name: shm, mountPath: /dev/shm}
           - {name: config, mountPath: /config, readOnly: true}
-          {{- if .Values.evaluate.enabled }}
+          {{- if $released }}
           {{- include "vlm-sft.tokenMount" . | nindent 10 }}
           {{- end }}
     volumes:
-      {{- include "vlm-sft.volumes" (dict "root" . "shm" $train.shmSize "token" .Values.evaluate.enabled) | nindent 6 }}
+      {{- include "vlm-sft.volumes" (dict "root" . "shm" $train.shmSize "token" $released) | nindent 6 }}
       - name: config
         configMap: {name: {{ include "vlm-sft.train.configName" . }}}
 {{- end }}

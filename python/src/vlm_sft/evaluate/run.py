@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +11,9 @@ from typing import Any
 from vlm_sft.atomic_file import atomic_write
 from vlm_sft.errors import ConfigError, UserError
 from vlm_sft.evaluate.scores import Scores, score, table
-from vlm_sft.train.gang import Gang
-from vlm_sft.train.launch import Launch, argv, entry_point, torchrun
+from vlm_sft.train.finished_run import finished_checkpoint
 from vlm_sft.train.preflight import visible_gpus
-from vlm_sft.train.run_report import FILE, read_report
-from vlm_sft.train.stop_signals import StopSignals
-from vlm_sft.train.supervisor import supervise
+from vlm_sft.train.swift_command import run_swift
 from vlm_sft.train.swift_config import SwiftConfig
 
 
@@ -44,23 +39,6 @@ def evaluate(config: SwiftConfig, run_dir: Path, gpus: int, say: Callable[[str],
     with atomic_write(folder / "scores.json") as file:
         file.write(json.dumps({**asdict(scores), "identity": identity}, indent=2).encode() + b"\n")
     return table(scores)
-
-
-def finished_checkpoint(run_dir: Path) -> Path:
-    """Return the checkpoint of a finished run.
-
-    Raises:
-        ConfigError: the run is missing or not finished, or its checkpoint is gone.
-    """
-    report = read_report(run_dir)
-    if report is None:
-        raise ConfigError(f"{run_dir / FILE}: missing, so there is no finished run; train first, or correct --run-dir")
-    if report.get("status") != "finished":
-        raise ConfigError(f"{run_dir / FILE}: status is {report.get('status')}, need finished; let the training end")
-    checkpoint = Path(str(report.get("checkpoint", "")))
-    if not any(checkpoint.glob("*.safetensors")):
-        raise ConfigError(f"{checkpoint}: no weights (*.safetensors) there; was it deleted after the training?")
-    return checkpoint
 
 
 def _identity(config: SwiftConfig, checkpoint: Path) -> dict[str, Any]:
@@ -94,16 +72,8 @@ def _generate(config: SwiftConfig, checkpoint: Path, folder: Path, say: Callable
     else:
         args["model"] = str(checkpoint)
     args["result_path"] = str(growing)
-    env = {**config.env, **os.environ}
-    start = torchrun(env) if "NPROC_PER_NODE" in env else [sys.executable]
     say(f"generating with {checkpoint}")
-    command = Launch([*start, entry_point("infer"), *argv(args)], env)
-    with tempfile.TemporaryDirectory(prefix="vlm-sft-") as temporary, StopSignals() as signals:
-        ended = supervise(command, Path(temporary), 0.1, say, signals, Gang({}))  # nothing to save: end at once
-    if ended.stop_requested:
-        raise UserError("evaluation: ended by a signal; it starts anew when it is run again")
-    if ended.returncode != 0:
-        raise UserError(f"swift infer: ended with exit code {ended.returncode}; its own message is above")
+    run_swift("infer", args, {**config.env, **os.environ}, say)
     if not growing.is_file():
         raise UserError(f"swift infer: ended without {growing}; its log above says which rows it left out")
     return growing.replace(predictions)

@@ -54,12 +54,19 @@ EVALUATE_ARGUMENTS = {
     "adapters": "the run directory",
     "use_hf": "model.id",
 }
+SERVE_ARGUMENTS = {
+    **dict.fromkeys(("model", "adapters", "use_hf"), "serve.model"),
+    **dict.fromkeys(("host", "port"), "the Service"),
+    **dict.fromkeys(("api_key", "api-key"), "serve.apiKeySecret"),
+    "tensor-parallel-size": "serve.gpus",
+}
 _PLACES = {
     ("train", "args"): ARGUMENTS,
     ("train", "env"): VARIABLES,
     ("evaluate", "env"): VARIABLES,
     ("fabric", "env"): VARIABLES,
     ("evaluate", "args"): EVALUATE_ARGUMENTS,
+    ("serve", "args"): SERVE_ARGUMENTS,
 }
 
 

@@ -19,7 +19,7 @@ def quantity(value: str | int | float) -> float:
 
 def resources(values: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield path and message of each request above its limit, and of each shmSize above the memory limit."""
-    for workload in ("prepare", "train", "evaluate", "jupyter", "ddpCheck"):
+    for workload in ("prepare", "train", "evaluate", "jupyter", "ddpCheck", "export", "serve", "tensorboard", "sync"):
         settings = values[workload]
         if not settings["enabled"]:
             continue

@@ -49,7 +49,9 @@ from vlm_sft.train.swift_config import read_swift_config
     show_default=True,
     help="Seconds until all nodes must be there: images are pulled and machines added at different speeds.",
 )
-@click.option("--then-release", metavar="job/NAME", help="Held Job to start when this run is finished.")
+@click.option(
+    "--then-release", metavar="job/NAME", multiple=True, help="Held Job to start when this run is finished; repeatable."
+)
 def train(
     config: Path,
     gpus: int,
@@ -58,7 +60,7 @@ def train(
     gated: bool,
     grace_s: float,
     rendezvous_s: float,
-    then_release: str | None,
+    then_release: tuple[str, ...],
 ) -> None:
     """Train with ms-swift's own CONFIG (YAML), resumed from the newest complete checkpoint in its output_dir.
 
@@ -69,6 +71,6 @@ def train(
         ended = run_training(
             read_swift_config(config), needs, grace_s, rendezvous_s, lambda line: click.echo(line, err=True), signals
         )
-        if ended is Exit.FINISHED and then_release:
-            release_job(then_release)
+        for job in then_release if ended is Exit.FINISHED else ():
+            release_job(job)
         sys.exit(ended)

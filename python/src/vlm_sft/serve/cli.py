@@ -1,0 +1,54 @@
+"""`vlm-sft serve`: chooses what to serve, and becomes the server."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vlm_sft.export.run import FOLDER, exported_from
+from vlm_sft.train.finished_run import finished_checkpoint, is_adapter
+from vlm_sft.train.launch import argv
+from vlm_sft.train.run_report import FILE
+from vlm_sft.train.swift_config import read_swift_config
+
+SERVER = Path(__file__).parent / "server.py"
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="ms-swift's own YAML for `swift deploy`: max_new_tokens, served_model_name, ...",
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port to listen on.")
+def serve(model: str, config: Path | None, port: int) -> None:
+    """Serve MODEL with `swift deploy`: the run directory of a finished training, a folder with weights, or a hub id.
+
+    Of a run it takes the export where there is one, else the checkpoint. The API key is read from VLM_SFT_API_KEY, so
+    that it is on no command line and in no log; without one, everybody who reaches the port may ask.
+    """
+    args: dict[str, Any] = {"use_hf": True}
+    environment = dict(os.environ)
+    if config is not None:
+        given = read_swift_config(config)
+        args, environment = {**args, **given.args}, {**given.env, **environment}
+    command = [sys.executable, str(SERVER), *argv({**args, **chosen(model), "port": port})]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - the server gets the pod's signals itself
+
+
+def chosen(model: str) -> dict[str, str]:
+    """Return the arguments of ms-swift that name what is served.
+
+    Raises:
+        ConfigError: a run directory whose run is not finished, or whose checkpoint is gone.
+    """
+    folder = Path(model)
+    if not (folder / FILE).is_file():
+        return {"model": model}
+    checkpoint = finished_checkpoint(folder)
+    if exported_from(folder / FOLDER) == str(checkpoint):
+        return {"model": str(folder / FOLDER)}
+    return {"adapters" if is_adapter(checkpoint) else "model": str(checkpoint)}

@@ -1,0 +1,34 @@
+"""A finished run as those see it who come after the training: evaluation, export, serving."""
+
+from pathlib import Path
+
+from vlm_sft.errors import ConfigError
+from vlm_sft.train.run_report import FILE, read_report
+
+
+def finished_checkpoint(run_dir: Path) -> Path:
+    """Return the checkpoint of a finished run.
+
+    Raises:
+        ConfigError: the run is missing or not finished, or its checkpoint is gone.
+    """
+    report = read_report(run_dir)
+    if report is None:
+        way_out = "train first, or correct the run directory"
+        raise ConfigError(f"{run_dir / FILE}: missing, so there is no finished run; {way_out}")
+    if report.get("status") != "finished":
+        raise ConfigError(f"{run_dir / FILE}: status is {report.get('status')}, need finished; let the training end")
+    checkpoint = Path(str(report.get("checkpoint", "")))
+    if not any(checkpoint.glob("*.safetensors")) and not is_megatron(checkpoint):
+        raise ConfigError(f"{checkpoint}: no weights (*.safetensors) there; was it deleted after the training?")
+    return checkpoint
+
+
+def is_megatron(checkpoint: Path) -> bool:
+    """Tell whether a folder holds a checkpoint in Megatron-Core's own format."""
+    return (checkpoint / "latest_checkpointed_iteration.txt").is_file()
+
+
+def is_adapter(checkpoint: Path) -> bool:
+    """Tell whether a folder holds a LoRA adapter and not a whole model."""
+    return (checkpoint / "adapter_config.json").is_file()

@@ -1,0 +1,33 @@
+"""One ms-swift command beside training, run to its end: `swift infer`, `swift export`, `megatron export`."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vlm_sft.errors import UserError
+from vlm_sft.train.gang import Gang
+from vlm_sft.train.launch import Launch, argv, entry_point, torchrun
+from vlm_sft.train.stop_signals import StopSignals
+from vlm_sft.train.supervisor import supervise
+
+
+def run_swift(
+    command: str, args: Mapping[str, Any], env: dict[str, str], say: Callable[[str], None], program: str = "swift"
+) -> None:
+    """Run it, on as many processes as NPROC_PER_NODE says; a signal ends it at once, for there is nothing to save.
+
+    Raises:
+        UserError: a signal ended it, or it failed.
+        ConfigError: ms-swift is not installed.
+    """
+    start = torchrun(env) if "NPROC_PER_NODE" in env else [sys.executable]
+    script = entry_point(command if program == "swift" else f"_{program}/{command}")
+    launch = Launch([*start, script, *argv(args)], env)
+    with tempfile.TemporaryDirectory(prefix="vlm-sft-") as folder, StopSignals() as signals:
+        ended = supervise(launch, Path(folder), 0.1, say, signals, Gang({}))
+    if ended.stop_requested:
+        raise UserError(f"{program} {command}: ended by a signal; it starts anew when it is run again")
+    if ended.returncode != 0:
+        raise UserError(f"{program} {command}: ended with exit code {ended.returncode}; its own message is above")
