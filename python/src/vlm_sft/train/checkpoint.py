@@ -12,6 +12,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from vlm_sft.train import megatron_checkpoint
+
 NAME = re.compile(r"checkpoint-(\d+)")
 INCOMPLETE, UNREADABLE = "incomplete", "unreadable"  # prefixes of what was set aside
 CHECKSUM_LIMIT_BYTES = 4 << 30  # read in seconds, and the ranks find it in the page cache; larger: only its directory
@@ -37,6 +39,8 @@ def newest_complete(run_dir: Path, world_size: int) -> tuple[Path | None, list[t
 
 def incomplete(checkpoint: Path, world_size: int) -> str | None:
     """Return what a checkpoint lacks, or None when a run of `world_size` ranks can resume from it."""
+    if megatron_checkpoint.is_of_megatron(checkpoint):
+        return megatron_checkpoint.incomplete(checkpoint)
     step = int(checkpoint.name.rpartition("-")[2])
     try:
         state = json.loads((checkpoint / "trainer_state.json").read_bytes())

@@ -16,10 +16,11 @@ from typing import Any
 
 from vlm_sft.errors import ConfigError
 from vlm_sft.train.gang import Attempt
+from vlm_sft.train.megatron_checkpoint import resume_arguments
 from vlm_sft.train.place import Place
 from vlm_sft.train.swift_config import SwiftConfig
 
-PLUGIN = Path(__file__).parent / "swift_plugin" / "run_recorder.py"
+PLUGINS = Path(__file__).parent / "swift_plugin"
 CALLBACKS = ("run_recorder", "stop_on_request")
 RENDEZVOUS = ("NPROC_PER_NODE", "NNODES", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")  # ms-swift's names -> torchrun's
 RENDEZVOUS_S = 300  # all supervisors are there when torchrun starts: what is left is its own start
@@ -59,10 +60,11 @@ def launch(config: SwiftConfig, place: Place, attempt: Attempt, folder: Path) ->
         ConfigError: ms-swift is not installed.
     """
     args = dict(config.args)
-    args["external_plugins"] = [*config.texts("external_plugins"), str(PLUGIN)]
+    plugin = PLUGINS / ("megatron_recorder.py" if config.is_megatron else "run_recorder.py")
+    args["external_plugins"] = [*config.texts("external_plugins"), str(plugin)]
     args["callbacks"] = [*config.texts("callbacks"), *CALLBACKS]
     if attempt.resume_from is not None:
-        args["resume_from_checkpoint"] = str(attempt.resume_from)
+        args |= _resume_arguments(config, attempt.resume_from)
 
     env = {
         **config.env,
@@ -78,7 +80,13 @@ def launch(config: SwiftConfig, place: Place, attempt: Attempt, folder: Path) ->
     command = torchrun(env)
     if place.nodes > 1:
         command += ["--rdzv_id", attempt.id, "--rdzv_conf", f"timeout={RENDEZVOUS_S}"]
-    return Launch([*command, entry_point("sft"), *argv(args)], env)
+    return Launch([*command, entry_point("_megatron/sft" if config.is_megatron else "sft"), *argv(args)], env)
+
+
+def _resume_arguments(config: SwiftConfig, checkpoint: Path) -> dict[str, Any]:
+    if config.is_megatron:
+        return resume_arguments(checkpoint, str(config.args.get("tuner_type", "full")))
+    return {"resume_from_checkpoint": str(checkpoint)}
 
 
 def torchrun(env: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 A check returns one clear line, or None. `Problem.permanent` tells whether a restarted pod would meet it again.
 """
 
+import importlib.util
 import json
 import os
 import shutil
@@ -16,6 +17,12 @@ from vlm_sft.genvalues.suggest import closest
 from vlm_sft.genvalues.swift_args import swift_arguments
 from vlm_sft.train.place import read_place
 from vlm_sft.train.swift_config import SwiftConfig
+
+MEGATRON_MODULES = {
+    "megatron.core": "megatron-core",
+    "mcore_bridge": "mcore-bridge",
+    "transformer_engine": "transformer-engine",
+}
 
 
 @dataclass(frozen=True)
@@ -39,20 +46,40 @@ class Needs:
 def problems(config: SwiftConfig, needs: Needs) -> list[Problem]:
     """Run every check and return what failed, all of it at once."""
     found: list[Problem] = []
-    for check in (_arguments, _environment, _gpus, _data_marker, _datasets, _model, _token, _disk, _port):
+    for check in (_arguments, _megatron, _environment, _gpus, _data_marker, _datasets, _model, _token, _disk, _port):
         found.extend(check(config, needs))
     return found
 
 
 def _arguments(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
-    table = swift_arguments()
+    table, command = swift_arguments(), "megatron" if config.is_megatron else "sft"
     for name in config.args:
-        if name not in table["sft"]:
-            guess = closest(name, table["sft"])
+        if name not in table[command]:
+            guess = closest(name, table[command])
             hint = f"; did you mean {guess}?" if guess else "; remove it"
+            program = "megatron sft" if config.is_megatron else "swift sft"
             yield Problem(
-                f"{name}: swift sft of ms-swift {table['ms_swift']} has no such argument{hint}", permanent=True
+                f"{name}: {program} of ms-swift {table['ms_swift']} has no such argument{hint}", permanent=True
             )
+
+
+def _megatron(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
+    missing = [name for name in MEGATRON_MODULES if not _importable(name)] if config.is_megatron else []
+    if missing:
+        packages = ", ".join(MEGATRON_MODULES[name] for name in missing)
+        yield Problem(
+            f"{packages}: not in this image, and train.backend megatron needs it; derive an image that has it (see the "
+            "chart's README), or use train.backend: swift",
+            permanent=True,
+        )
+
+
+def _importable(module: str) -> bool:
+    """Tell whether a module is there, without importing more than the packages above it."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _environment(config: SwiftConfig, _: Needs) -> Iterator[Problem]:

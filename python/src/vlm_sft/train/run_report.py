@@ -41,11 +41,11 @@ class RunReport:
     gradient_accumulation_steps: int
     steps: int
     max_steps: int
-    epochs: float
+    epochs: float | None  # None: megatron sft with train_iters
     first_loss: float | None
     last_loss: float | None
-    tokens: int
-    tokens_per_s: float
+    tokens: int | None  # None: megatron sft does not count them
+    tokens_per_s: float | None
     train_seconds: float
     seconds: float  # of the whole process, imports and loading counted
     peak_memory_gib: list[float]  # a figure per rank
@@ -115,14 +115,20 @@ def table(report: dict[str, Any]) -> str:
     def figure(value: float | None, digits: int = 4) -> str:
         return "-" if value is None else f"{value:.{digits}f}"
 
-    batch = f"{report['batch_size_per_gpu']} per process x {report['gradient_accumulation_steps']} accumulation"
+    tokens = "-" if report["tokens"] is None else f"{report['tokens']:,} ({report['tokens_per_s']:,.0f} per second)"
+    per_rank = report["batch_size_per_gpu"] * report["gradient_accumulation_steps"]
+    ranks = report["effective_batch_size"] // per_rank
+    batch = (
+        f"{report['batch_size_per_gpu']} per process x {report['gradient_accumulation_steps']} accumulation x {ranks} "
+    )
+    batch += "processes" if ranks == report["world_size"] else "data-parallel ranks"
     rows = [
         ("status", report["status"]),
         ("processes", f"{report['world_size']} ({report['wrapper']})"),
-        ("effective batch size", f"{report['effective_batch_size']} ({batch} x {report['world_size']} processes)"),
+        ("effective batch size", f"{report['effective_batch_size']} ({batch})"),
         ("optimizer steps", f"{report['steps']} of {report['max_steps']}"),
         ("loss, first and last", f"{figure(report['first_loss'])} -> {figure(report['last_loss'])}"),
-        ("tokens", f"{report['tokens']:,} ({report['tokens_per_s']:,.0f} per second)"),
+        ("tokens", tokens),
         ("seconds, training and all", f"{report['train_seconds']:.1f} of {report['seconds']:.1f}"),
         ("peak memory per process", f"{max(report['peak_memory_gib']):.2f} GiB ({report['peak_memory_of']})"),
         ("checkpoint", report["checkpoint"]),

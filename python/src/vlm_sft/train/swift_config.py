@@ -24,6 +24,11 @@ class SwiftConfig:
     args: Mapping[str, Any]
     env: Mapping[str, str]
 
+    @property
+    def is_megatron(self) -> bool:
+        """Whether it is one of `megatron sft`: `swift sft` has no such argument, and the chart always gives it."""
+        return "micro_batch_size" in self.args
+
     def texts(self, key: str) -> list[str]:
         """Return an argument that takes one or several values as a list of strings; empty when it is not set."""
         value = self.args.get(key)

@@ -31,7 +31,7 @@ ATTEMPT = Path(os.environ.get("VLM_SFT_ATTEMPT_DIR", os.devnull))
 FINGERPRINT_LIMIT_BYTES = 2 << 30  # a rank-32 adapter of a 32B model is 1 GiB; full weights are not worth the copy
 
 
-def _gather(value: object) -> list[Any]:
+def gather(value: object) -> list[Any]:
     """Return `value` of every rank, in rank order."""
     if not dist.is_initialized():
         return [value]
@@ -57,14 +57,15 @@ def _trainable(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-def _peak_memory_gib() -> float:
+def peak_memory_gib() -> float:
     """Return this rank's peak: of the GPU's allocator where there is one, else of the process's resident memory."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         return torch.cuda.max_memory_reserved() / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # ru_maxrss is in KiB on Linux
 
 
-def _write(name: str, facts: dict[str, Any]) -> None:
+def write(name: str, facts: dict[str, Any]) -> None:
+    """Write a file into this attempt's folder, whole or not at all."""
     temporary = ATTEMPT / f"{name}.tmp"
     temporary.write_text(json.dumps(facts, indent=2) + "\n")
     temporary.replace(ATTEMPT / name)
@@ -81,10 +82,10 @@ def _leave_failure(kind: type[BaseException], error: BaseException, at: Tracebac
         "message": lines[0][:500],
         "functions": [frame.name for frame in traceback.extract_tb(at)],
         "time_s": time.time(),
-        "peak_memory_gib": _peak_memory_gib(),
+        "peak_memory_gib": peak_memory_gib(),
         "free_gib": shutil.disk_usage(os.environ["VLM_SFT_RUN_DIR"]).free / 2**30,
     }
-    _write(f"rank-{rank}.json", facts)
+    write(f"rank-{rank}.json", facts)
 
 
 class RunRecorder(TrainerCallback):  # type: ignore[misc]
@@ -103,6 +104,7 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
         if dist.is_initialized():
             dist.all_reduce(ones)
         model = kwargs["model"]
+        ranks = args.world_size // self.trainer.template.sequence_parallel_size  # that see rows of their own
         trainable = _trainable(model)
         self.record = {
             "world_size": dist.get_world_size() if dist.is_initialized() else 1,
@@ -111,11 +113,11 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
             "wrapper": type(self.trainer.model_wrapped).__name__,
             "batch_size_per_gpu": args.per_device_train_batch_size,
             "gradient_accumulation_steps": args.gradient_accumulation_steps,
-            "effective_batch_size": args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
+            "effective_batch_size": args.train_batch_size * args.gradient_accumulation_steps * ranks,
             "max_steps": state.max_steps,
             "first_step": state.global_step,
             "trainable_parameters": sum(p.numel() for p in trainable.values()),
-            "initial_fingerprints": _gather(fingerprint(trainable)),
+            "initial_fingerprints": gather(fingerprint(trainable)),
             "gradient_fingerprints": [],
         }
         self.tokens_before = int(state.num_input_tokens_seen)
@@ -125,7 +127,7 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
         """Record once that every rank holds the same gradient: their data differ, so only a DDP group gets there."""
         if not self.record["gradient_fingerprints"]:
             gradients = {n: p.grad for n, p in _trainable(kwargs["model"]).items() if p.grad is not None}
-            self.record["gradient_fingerprints"] = _gather(fingerprint(gradients))
+            self.record["gradient_fingerprints"] = gather(fingerprint(gradients))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Record how the run ended and write the file once a node; all ranks wait for it."""
@@ -141,15 +143,15 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
             "tokens": int(state.num_input_tokens_seen),
             "tokens_per_s": tokens / seconds,
             "train_seconds": seconds,
-            "peak_memory_gib": _gather(_peak_memory_gib()),
+            "peak_memory_gib": gather(peak_memory_gib()),
             "peak_memory_of": "gpu" if torch.cuda.is_available() else "process",
-            "final_fingerprints": _gather(fingerprint(_trainable(kwargs["model"]))),
+            "final_fingerprints": gather(fingerprint(_trainable(kwargs["model"]))),
             "best_checkpoint": state.best_model_checkpoint,
             "python": sys.version.split()[0],
             "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         }
         if state.is_local_process_zero:
-            _write("record.json", self.record)
+            write("record.json", self.record)
         if dist.is_initialized():
             dist.barrier()
 
