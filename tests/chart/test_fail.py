@@ -99,6 +99,13 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"train": {"backend": "megatron", "gpusPerNode": 8, "parallel": {"pipeline": 2, "expert": 8}, "args": {"num_train_epochs": 1}}},
         ["train.parallel.expert: got 8 GPUs, need a multiple of 16 (expert 8 x pipeline 2); use 16, or other sizes"],
     ),
+    "shards that nothing after them reads": (
+        {"train": {"sharding": "fsdp2", "args": {"save_only_model": True}}, "evaluate": {"enabled": True}},
+        [
+            "train.sharding: got fsdp2, whose checkpoints are shards, and evaluate.enabled reads whole ones; use zero3, or evaluate.enabled: false",
+            "train.args.save_only_model: true, but the shards of train.sharding fsdp2 come with their optimizer; remove it, or use zero3",
+        ],
+    ),
     "no data": (
         {"prepare": {"dataset": ""}},
         ["train.dataset: empty, and prepare.dataset makes none; name a dataset (a path or a hub id), or prepare one"],
@@ -235,7 +242,8 @@ MEGATRON_DEFAULTS = {
 def test_whatever_the_chart_writes_is_refused_in_the_pass_through_maps(
     said: Said, render: Callable[..., list[dict[str, Any]]], everything: Path
 ) -> None:
-    nodes, cpu = {"train": {"sharding": "fsdp2"}}, {"train": {"sharding": "ddp", "accelerator": "cpu"}}
+    nodes: dict[str, Any] = {"train": {"sharding": "fsdp2"}, "evaluate": {"enabled": False}}
+    cpu = {"train": {"sharding": "ddp", "accelerator": "cpu"}}
     written: dict[tuple[str, str], set[str]] = {("train", "args"): {"resume_from_checkpoint", "mcore_adapter"}}
     megatron = {"train": {"sharding": "ddp", "backend": "megatron", "args": {"num_train_epochs": 1}}}
     rows = {"train": {"parallel": {"sequence": 2}, "batchSizePerGpu": 2}}

@@ -4,7 +4,7 @@ import random
 from types import SimpleNamespace
 
 import pytest
-from vlm_sft.genvalues.batch import Batch, Steps, reach, steps
+from vlm_sft.genvalues.batch import Batch, Steps, megatron_steps, reach, steps
 
 
 def test_the_effective_batch_is_the_product() -> None:
@@ -43,6 +43,14 @@ def test_steps_are_those_of_ms_swift_and_transformers(monkeypatch: pytest.Monkey
         theirs = Trainer.set_initial_training_values(trainer, args, sampler)
         ours = steps(samples, Batch(per_gpu, accumulation, ranks), epochs, max_steps, drops)
         assert (ours.per_epoch, ours.total) == (theirs[1], theirs[6])
+
+
+def test_megatron_leaves_out_what_fills_no_pass_of_all_ranks() -> None:
+    # 103 rows: 25 passes of 4 ranks; 100 rows by 8 are 12 steps and a half, and two epochs of them 25
+    batch = Batch(1, 2, 4, gpus_per_rank=2)
+    assert megatron_steps(103, batch, 1) == Steps(per_epoch=12, total=12, left_out=3)
+    assert megatron_steps(103, batch, 2).total == 25
+    assert megatron_steps(103, batch, 3, train_iters=7).total == 7
 
 
 def test_a_target_that_divides_lists_its_settings_largest_batch_first() -> None:

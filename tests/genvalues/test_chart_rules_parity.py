@@ -33,6 +33,7 @@ CHANGES: list[dict[str, Any]] = [
     {"prepare.resources.requests.cpu": 4.5}, {"train.resources.requests.memory": 80000000000}, {"train.resources.limits.memory": "8G"},
     {"jupyter.enabled": True, "jupyter.resources.limits": {"memory": "4096Mi"}}, {"train.shmSize": "65Gi"}, {"evaluate.shmSize": "1Ti"},
     {"train.parallel.sequence": 2}, {"train.parallel.sequence": 3}, {"train.parallel.context": 2}, {"train.parallel.tensor": 2, "train.parallel.pipeline": 2},
+    {"train.sharding": "fsdp2", "evaluate.enabled": True, "train.args.save_only_model": True},
     {"train.backend": "megatron"}, {"train.backend": "megatron", "train.parallel.expert": 4, "train.gpusPerNode": 8},
     {"train.backend": "megatron", "train.parallel.tensor": 2, "train.gpusPerNode": 8, "train.args.num_train_epochs": 1, "train.args.gradient_checkpointing": None},
     {"train.args.model": "x"}, {"train.args.deepspeed": "zero2", "train.args.val_dataset": "y"}, {"train.env.NNODES": 2},
@@ -110,7 +111,7 @@ def test_the_draws_reach_every_rule(rules_chart: Path, tmp_path: Path) -> None:
     assert heard >= {
         "model.id", "huggingFace.tokenSecret.name", "offline", "train.effectiveBatchSize", "train.dataset", "prepare.splits",
         "evaluate.enabled", "evaluate.dataset", "train.sharding", "train.parallel", "train.parallel.tensor", "train.parallel.context",
-        "train.parallel.sequence", "train.parallel.expert", "train.accelerator", "train.args.num_train_epochs", "train.args.lora_rank", "train.args.target_modules",
+        "train.parallel.sequence", "train.parallel.expert", "train.accelerator", "train.args.num_train_epochs", "train.args.save_only_model", "train.args.lora_rank", "train.args.target_modules",
         "storage.outputs.accessMode", "storage.cache.accessMode", "prepare.imageRoots", "train.resources.requests.memory", "train.shmSize", "train.args.model",
         "train.env.NNODES", "evaluate.env.HF_TOKEN", "evaluate.args.adapters", "export.enabled", "serve.model", "serve.image", "serve.args.model",
         "sync.destination", "sync.secretName", "sync.env.RCLONE_S3_SECRET_ACCESS_KEY", "image.tag",

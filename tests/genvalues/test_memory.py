@@ -160,3 +160,32 @@ def test_the_seed_run_of_32b_under_ddp_does_not_fit_80_gib_and_sharded_does() ->
     sharded = estimate(replace(seed, sharding="zero3", liger=True))
     assert sharded.high_gib < 47.4
     assert sharded.expected_gib == pytest.approx(35, rel=0.1)
+
+
+def test_megatron_splits_experts_adapters_and_optimizer_by_their_own_ranks() -> None:
+    # Qwen3-VL-30B-A3B: 128 experts in 48 layers, hidden 2048, each 768 wide
+    moe = find_shape("Qwen/Qwen3-VL-30B-A3B-Instruct")
+    one = RunShape(moe, 2048, Lora(8), sharding="megatron", gpus_per_node=8, gradient_checkpointing=True)
+    adapters = 8 * 835_584 + 48 * 128 * 8 * (2048 + 2 * 768 + 768 + 2048)
+    assert states(one).adapters == 2 * adapters
+    assert states(one).optimizer == pytest.approx(12 * adapters / 8)
+    split = states(replace(one, expert_parallel=8))
+    assert states(one).weights - split.weights == pytest.approx(2 * 28_991_029_248 * 7 / 8)
+    assert split.optimizer == pytest.approx(12 * adapters / 8)  # an eighth of the experts each, none of them shared
+    stages = states(replace(one, pipeline_parallel=2, expert_parallel=4))
+    assert stages.optimizer == pytest.approx(12 * (8 * 835_584 / 2 / 4 + (adapters - 8 * 835_584) / 8))
+
+
+def test_context_parallel_ranks_share_the_optimizer_and_the_tokens() -> None:
+    run = RunShape(QWEN3, 8192, None, sharding="megatron", gpus_per_node=8, tensor_parallel=2)
+    split = replace(run, sequence_parallel=4)
+    assert states(split).optimizer == states(run).optimizer
+    assert split.tokens_per_gpu * 4 == run.tokens_per_gpu
+    assert activation_bytes.kept_tokens(replace(split, supervised_share=0.1)) == 2048
+
+
+def test_fsdp2_shards_4_bits_only_when_they_are_kept_as_floats() -> None:
+    run = RunShape(QWEN3, 2048, Lora(8), sharding="fsdp2", gpus_per_node=4, quant_bits=4)
+    quantised = 36 * (4096 * (4096 + 1024 + 1024) + 4096 * 4096 + 3 * 4096 * 12288) * 4.127 / 8
+    whole, shared = states(run).weights, states(replace(run, quant_in_floats=True)).weights
+    assert whole - shared == pytest.approx(quantised * 3 / 4)

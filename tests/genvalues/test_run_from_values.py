@@ -68,6 +68,19 @@ def test_arguments_are_read_in_ms_swifts_spelling() -> None:
     assert (run.accumulation, run.effective_batch) == (4, 64)
 
 
+def test_megatron_is_sized_by_its_own_arguments_and_sizes() -> None:
+    sizes = {"tensor": 2, "pipeline": 2, "expert": 4, "context": 2, "sequence": 1}
+    args = {"recompute_granularity": "full", "optimizer": "sgd", "optimizer_cpu_offload": True, "freeze_vit": False}
+    run = run_from_values(values(args, backend="megatron", parallel=sizes, gpusPerNode=8, effectiveBatchSize=4))
+    assert (run.sharding, run.tensor_parallel, run.pipeline_parallel, run.expert_parallel) == ("megatron", 2, 2, 4)
+    assert (run.sequence_parallel, run.data_parallel, run.effective_batch, run.accumulation) == (2, 1, 4, 4)
+    assert (run.gradient_checkpointing, run.vit_gradient_checkpointing, run.packed) == (True, True, True)
+    assert (run.attention, run.optimizer, run.offload) == ("flash", "sgd", "optimizer")
+    plain = run_from_values(values({"gradient_checkpointing": True}, backend="megatron", gpusPerNode=2))
+    assert (plain.gradient_checkpointing, plain.vit_gradient_checkpointing, plain.offload) == (True, False, "none")
+    assert not run_from_values(values({"gradient_checkpointing": False}, backend="megatron")).gradient_checkpointing
+
+
 def test_image_tokens_are_the_budget_but_no_more_than_the_row() -> None:
     assert run_from_values(values(env={"IMAGE_MAX_TOKEN_NUM": 1024})).image_tokens == 1024
     assert run_from_values(values(), rows=RowOverrides(images=0)).image_tokens == 0

@@ -125,6 +125,21 @@ def test_sharded_states_need_no_safetensors(make_checkpoint: MakeCheckpoint, tmp
     assert incomplete(checkpoint, 2) is None
 
 
+@pytest.mark.parametrize("folder", ["pytorch_model_fsdp_0", "optimizer_0"])
+def test_shards_of_fsdp2_without_their_index_are_passed_over(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path, folder: str
+) -> None:
+    checkpoint = make_checkpoint(tmp_path, 10)
+    (checkpoint / "adapter_model.safetensors").unlink()
+    (checkpoint / "optimizer.pt").unlink()
+    for name in ("pytorch_model_fsdp_0", "optimizer_0"):
+        (checkpoint / name).mkdir()
+        (checkpoint / name / ".metadata").write_bytes(b"x")
+    assert incomplete(checkpoint, 2) is None
+    (checkpoint / folder / ".metadata").unlink()
+    assert incomplete(checkpoint, 2) == f"{folder}/.metadata is missing"
+
+
 def test_a_single_process_has_one_random_state_without_a_number(
     make_checkpoint: MakeCheckpoint, tmp_path: Path
 ) -> None:

@@ -104,6 +104,14 @@
 {{- if and (eq $train.accelerator "cpu") (eq $train.backend "swift") (ne $train.sharding "ddp") }}
 {{- $problems = append $problems (printf "train.sharding: got %s, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu" $train.sharding) }}
 {{- end }}
+{{- if and $train.enabled (eq $train.sharding "fsdp2") }}
+{{- if .Values.evaluate.enabled }}
+{{- $problems = append $problems "train.sharding: got fsdp2, whose checkpoints are shards, and evaluate.enabled reads whole ones; use zero3, or evaluate.enabled: false" }}
+{{- end }}
+{{- if eq (toString (get $train.args "save_only_model")) "true" }}
+{{- $problems = append $problems "train.args.save_only_model: true, but the shards of train.sharding fsdp2 come with their optimizer; remove it, or use zero3" }}
+{{- end }}
+{{- end }}
 {{- if eq (toString (get $train.args "tuner_type")) "full" }}
 {{- range $name, $_ := $train.args }}
 {{- if or (hasPrefix "lora_" $name) (eq $name "target_modules") }}

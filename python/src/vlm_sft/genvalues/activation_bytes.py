@@ -72,8 +72,9 @@ def attention_mask(run: RunShape) -> int:
 
 
 def kept_tokens(run: RunShape) -> int:
-    """Tokens whose logits are computed: ms-swift's `use_logits_to_keep` drops the rest, but not under Ulysses."""
-    share = run.supervised_share if run.sequence_parallel == 1 else 1.0
+    """Tokens whose logits are computed: ms-swift's `use_logits_to_keep` drops the rest, not in Ulysses and Megatron."""
+    drops = run.sequence_parallel == 1 and run.sharding != "megatron"
+    share = run.supervised_share if drops else 1.0
     return max(1, round(run.batch_per_gpu * run.seq_len_tokens * share / run.sequence_parallel))
 
 

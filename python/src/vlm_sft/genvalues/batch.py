@@ -51,6 +51,17 @@ def steps(samples: int, batch: Batch, epochs: float, max_steps: int = -1, drops_
     return Steps(per_epoch, total, samples - rows * batch.ranks)
 
 
+def megatron_steps(samples: int, batch: Batch, epochs: float, train_iters: int = -1) -> Steps:
+    """Count the optimizer steps as ms-swift 4.6 does for Megatron (MegatronArguments.init_iters).
+
+    What fills no pass of all ranks is left out, and epochs run into each other. `train_iters` above 0 wins.
+    """
+    per_pass = batch.per_gpu * batch.ranks
+    rows = samples // per_pass * per_pass
+    total = train_iters if train_iters > 0 else math.floor(rows * epochs / batch.effective)
+    return Steps(rows // batch.effective, total, samples - rows)
+
+
 def reach(target: int, ranks: int, largest_per_gpu: int = DEFAULT_LARGEST_BATCH) -> list[Batch]:
     """Return the settings that give the effective size `target`, else those nearest to it, smaller ones first.
 

@@ -126,6 +126,13 @@ def _backend(values: Values) -> Iterator[Finding]:
     if train["accelerator"] == "cpu" and train["backend"] == "swift" and train["sharding"] != "ddp":
         message = f"got {train['sharding']}, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu"
         yield ("train", "sharding"), message
+    if train["enabled"] and train["sharding"] == "fsdp2":
+        if values["evaluate"]["enabled"]:
+            message = "got fsdp2, whose checkpoints are shards, and evaluate.enabled reads whole ones; "
+            yield ("train", "sharding"), message + "use zero3, or evaluate.enabled: false"
+        if train["args"].get("save_only_model") is True:
+            message = "true, but the shards of train.sharding fsdp2 come with their optimizer; remove it, or use zero3"
+            yield ("train", "args", "save_only_model"), message
     if train["args"].get("tuner_type") == "full":
         for name in train["args"]:
             if name.startswith("lora_") or name == "target_modules":

@@ -13,6 +13,7 @@ from vlm_sft.genvalues.image_tokens import environment_of, limits, most_tokens
 from vlm_sft.genvalues.known_models import find_shape
 from vlm_sft.genvalues.linear import Group
 from vlm_sft.genvalues.lora import Lora
+from vlm_sft.genvalues.megatron_values import as_swift
 from vlm_sft.genvalues.run_shape import Attention, Optimizer, RunShape
 from vlm_sft.genvalues.shape import Shape
 
@@ -68,7 +69,7 @@ def run_from_values(values: Values, config: Path | None = None, rows: RowOverrid
     Raises:
         UserError: the model's sizes are not known, or a key that the size depends on is missing or strange.
     """
-    rows = rows or RowOverrides()
+    rows, values = rows or RowOverrides(), as_swift(values)
     train, batch = values["train"], batch_from_values(values)
     shape = find_shape(values["model"]["id"], config)
     tokens = rows.tokens or _arg(values, "max_length", 0)
@@ -81,6 +82,7 @@ def run_from_values(values: Values, config: Path | None = None, rows: RowOverrid
         seq_len_tokens=tokens,
         lora=_lora(values),
         quant_bits=_arg(values, "quant_bits", 0) or 0,
+        quant_in_floats=_arg(values, "bnb_4bit_quant_storage", "uint8") != "uint8",
         frozen=frozenset(group for key, (group, default) in FREEZES.items() if _arg(values, key, default)),
         sharding="megatron" if is_megatron else train["sharding"],
         gpus_per_node=train["gpusPerNode"],
@@ -99,8 +101,14 @@ def run_from_values(values: Values, config: Path | None = None, rows: RowOverrid
         packed=_arg(values, "packing", False) or _arg(values, "padding_free", False),
         attention=_attention(_arg(values, "attn_impl", "sdpa")),
         optimizer=OPTIMIZERS.get(_arg(values, "optim", ""), "adamw_torch_fused"),
+        offload="optimizer" if is_megatron and _offloads(values) else "none",
         on_cpu=train.get("accelerator") == "cpu",
     )
+
+
+def _offloads(values: Values) -> bool:
+    """Tell whether Megatron keeps the whole optimizer in host memory; a part of it is not known here."""
+    return bool(_arg(values, "optimizer_cpu_offload", False) and _arg(values, "optimizer_offload_fraction", 1.0) == 1)
 
 
 def _lora(values: Values) -> Lora | None:

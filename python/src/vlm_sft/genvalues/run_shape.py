@@ -22,6 +22,7 @@ class RunShape:
     seq_len_tokens: int  # of one row, its images' tokens included
     lora: Lora | None = field(default_factory=Lora)  # None: full
     quant_bits: int = 0  # 4 or 8: bitsandbytes; 0: bf16
+    quant_in_floats: bool = False  # bnb_4bit_quant_storage is a float type, which FSDP2 can shard
     frozen: frozenset[Group] = frozenset({"vit", "aligner"})
     sharding: Sharding = "ddp"
     gpus_per_node: int = 1
@@ -29,7 +30,7 @@ class RunShape:
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
     expert_parallel: int = 1
-    sequence_parallel: int = 1
+    sequence_parallel: int = 1  # GPUs that split a row's tokens: Ulysses and ring, or Megatron's context parallelism
     batch_per_gpu: int = 1
     accumulation: int = 1
     image_tokens: int = 0  # of one row, after merging

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vlm_sft.genvalues.argument import argument
-from vlm_sft.genvalues.batch import Batch, Steps, steps
+from vlm_sft.genvalues.batch import Batch, Steps, megatron_steps, steps
 
 EPOCHS = 3.0  # ms-swift's default
 
@@ -15,12 +15,16 @@ def epochs_of(values: Mapping[str, Any]) -> float:
 
 
 def max_steps_of(values: Mapping[str, Any]) -> int:
-    """Return train.args.max_steps; -1 where the epochs decide."""
-    return int(argument(values, "max_steps", -1))
+    """Return train.args.max_steps, or Megatron's train_iters; -1 where the epochs decide."""
+    if values["train"].get("backend") != "megatron":
+        return int(argument(values, "max_steps", -1))
+    return -1 if argument(values, "num_train_epochs", 0) else int(argument(values, "train_iters", -1))
 
 
 def counted_steps(batch: Batch, samples: int, values: Mapping[str, Any]) -> Steps:
     """Return the steps of an epoch and of the run."""
+    if values["train"].get("backend") == "megatron":
+        return megatron_steps(samples, batch, epochs_of(values), max_steps_of(values))
     drops = bool(argument(values, "dataloader_drop_last", False))
     return steps(samples, batch, epochs_of(values), max_steps_of(values), drops)
 

@@ -9,7 +9,8 @@ Derivation, per parameter (P all, T trained, A adapters, N ranks that share):
                    keeps up to 1e9 gathered elements. The step turns the gradients of the partition into float32
     FSDP2          accelerate makes trained parameters float32: 4T/N weights, 4T/N gradients, 8T/N moments, frozen ones
                    stay bf16; two layers and the root (embedding, head) are gathered in bf16
-    Megatron       tensors /t, layers /p; bf16 weights 2, float32 main gradients 4, and 12/DP (distributed optimizer)
+    Megatron       tensors /t, layers /p, experts /e; bf16 weights 2, float32 main gradients 4, and 12/DP (distributed
+                   optimizer; DP counts the ranks of a row too, and for experts all GPUs over e and p)
 
 Sources: Rajbhandari et al., arXiv 1910.02054 (ZeRO); accelerate 1.15 utils/fsdp_utils.py; peft 0.20 (autocast of
 adapters); ms-swift 4.6.0 config/zero*.json; Megatron-LM docs (distributed optimizer); Dettmers et al., arXiv
@@ -19,6 +20,7 @@ adapters); ms-swift 4.6.0 config/zero*.json; Megatron-LM docs (distributed optim
 from dataclasses import dataclass
 
 from vlm_sft.genvalues.linear import decoder_linears
+from vlm_sft.genvalues.lora import ALL_LINEAR
 from vlm_sft.genvalues.parameters import layer
 from vlm_sft.genvalues.run_shape import RunShape
 
@@ -59,8 +61,13 @@ def model_bytes(run: RunShape) -> float:
     if not run.quant_bits:
         return float(total)
     quantised = sum(linear.size for linear in decoder_linears(run.shape.text))
-    bits = NF4_BITS if run.quant_bits == 4 else float(run.quant_bits)
-    return total - BF16 * quantised + quantised * bits / 8
+    return total - BF16 * quantised + quantised_bytes(run)
+
+
+def quantised_bytes(run: RunShape) -> float:
+    """Bytes of the matrices that are quantised; 0 where none are."""
+    quantised = sum(linear.size for linear in decoder_linears(run.shape.text)) if run.quant_bits else 0
+    return quantised * (NF4_BITS if run.quant_bits == 4 else float(run.quant_bits)) / 8
 
 
 def _ddp(run: RunShape) -> States:
@@ -105,8 +112,9 @@ def _fsdp2(run: RunShape) -> States:
     root = BF16 * (counts.embedding + counts.head)
     one_layer = layer(text) * (1 if run.lora is None else model_bytes(run) / (BF16 * counts.total))
     reduced = FP32 * one_layer if run.lora is None else 0  # gradients of a layer before they are scattered
+    whole = 0.0 if run.quant_in_floats else quantised_bytes(run)  # accelerate leaves bytes that are no floats alone
     return States(
-        weights=(FP32 * trained + model_bytes(run) - BF16 * trained) / ranks,
+        weights=(FP32 * trained + model_bytes(run) - BF16 * trained - whole) / ranks + whole,
         adapters=FP32 * adapters / ranks,
         gradients=FP32 * (trained + adapters) / ranks,
         optimizer=0 if run.offload != "none" else 2 * FP32 * (trained + adapters) / ranks,
@@ -121,12 +129,14 @@ def _megatron(run: RunShape) -> States:
     dense = (counts.decoder - counts.experts) / (tensor * pipeline) + tables / tensor
     experts = counts.experts / (run.expert_parallel * pipeline)
     tower = counts.vision + counts.aligner  # replicated: Megatron-SWIFT uses the Hugging Face class
-    data = max(run.data_parallel, 1)
-    adapters = run.adapters / (tensor * pipeline)
+    data = max(run.data_parallel * run.sequence_parallel, 1)
+    expert_data = max(run.world // (run.expert_parallel * pipeline), 1)
+    expert_adapters = _expert_adapters(run) / (run.expert_parallel * pipeline)
+    adapters = run.adapters / (tensor * pipeline) + expert_adapters
     share = run.trained / counts.total
-    updated_dense = (dense + tower) * share + adapters
-    updated_experts = experts * share
-    optimizer = MASTER_BYTES * (updated_dense / data + updated_experts / max(run.world // run.expert_parallel, 1))
+    updated_dense = (dense + tower) * share + adapters - expert_adapters
+    updated_experts = experts * share + expert_adapters
+    optimizer = MASTER_BYTES * (updated_dense / data + updated_experts / expert_data)
     return States(
         weights=BF16 * (dense + experts + tower),
         adapters=BF16 * adapters,
@@ -135,3 +145,12 @@ def _megatron(run: RunShape) -> States:
         buffers=0,
         step=0,
     )
+
+
+def _expert_adapters(run: RunShape) -> int:
+    """Adapters of the experts, which `all-linear` reaches in Megatron: each has two matrices, gate and up being one."""
+    text, lora = run.shape.text, run.lora
+    if lora is None or ALL_LINEAR not in lora.target_modules:
+        return 0
+    per_expert = lora.rank * (text.hidden + 2 * text.intermediate + text.intermediate + text.hidden)
+    return text.experts * text.layers * per_expert

@@ -49,7 +49,7 @@ def incomplete(checkpoint: Path, world_size: int) -> str | None:
     if not isinstance(state, dict) or state.get("global_step") != step:
         return "trainer_state.json is of another step"
     names = {path.name for path in checkpoint.iterdir()}
-    if missing := _missing_states(names, world_size):
+    if missing := _missing_states(names, world_size) or _missing_index(checkpoint):
         return f"{missing} is missing"
     weights = [path for path in checkpoint.iterdir() if path.suffix == ".safetensors"]
     sharded = any(name.startswith(("global_step", "pytorch_model_fsdp")) for name in names)
@@ -111,6 +111,13 @@ def _missing_states(names: set[str], world_size: int) -> str | None:
     if "adapter_model.safetensors" in names:
         needed.append("adapter_config.json")
     return next((name for name in needed if name not in names), None)
+
+
+def _missing_index(checkpoint: Path) -> str | None:
+    """Return the index of FSDP2's shards that is not there; torch's distributed checkpoint writes it after them."""
+    folders = [*checkpoint.glob("pytorch_model_fsdp_*"), *checkpoint.glob("optimizer_*")]
+    indices = (folder / ".metadata" for folder in sorted(folders) if folder.is_dir())
+    return next((f"{index.parent.name}/.metadata" for index in indices if not index.is_file()), None)
 
 
 def _damaged_archive(path: Path) -> str | None:
