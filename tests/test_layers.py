@@ -23,7 +23,7 @@ ALLOWED = {
 }
 HEAVY = {"torch", "transformers", "datasets", "peft", "swift"}
 MAY_IMPORT_HEAVY = {
-    "train/swift_plugin/megatron_recorder.py",
+    "train/swift_plugin/megatron_callbacks.py",
     "train/swift_plugin/run_recorder.py",
     "genvalues/swift_args_table.py",
     "prepare/token_cost.py",

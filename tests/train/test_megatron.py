@@ -110,13 +110,16 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
     }
     monkeypatch.setenv("VLM_SFT_ATTEMPT_DIR", str(tmp_path))
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # the plug-in sets its own
-    for name in ("run_recorder", "megatron_recorder"):
+    for name in ("run_recorder", "megatron_callbacks", "megatron_recorder"):
         monkeypatch.delitem(sys.modules, f"vlm_sft.train.swift_plugin.{name}", raising=False)
-    yield importlib.import_module("vlm_sft.train.swift_plugin.megatron_recorder")
+    importlib.import_module("vlm_sft.train.swift_plugin.megatron_recorder")
+    yield sys.modules["vlm_sft.train.swift_plugin.megatron_callbacks"]
     for name in ("base", "default_flow"):
         sys.modules.pop(f"swift.megatron.callbacks.{name}", None)
-    for name in ("run_recorder", "megatron_recorder"):
-        sys.modules.pop(f"vlm_sft.train.swift_plugin.{name}", None)
+    package = sys.modules["vlm_sft.train.swift_plugin"]
+    for name in ("run_recorder", "megatron_callbacks", "megatron_recorder"):
+        sys.modules.pop(f"{package.__name__}.{name}", None)
+        vars(package).pop(name, None)
 
 
 def trained(plugin: Any, at_step: Callable[[int], None]) -> list[int]:
@@ -150,6 +153,13 @@ def trained(plugin: Any, at_step: Callable[[int], None]) -> list[int]:
             saved.append(state.iteration)
     tell("on_train_end")
     return saved
+
+
+def test_the_plug_in_needs_no_megatron_outside_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VLM_SFT_ATTEMPT_DIR", raising=False)
+    monkeypatch.delitem(sys.modules, "vlm_sft.train.swift_plugin.megatron_recorder", raising=False)
+    importlib.import_module("vlm_sft.train.swift_plugin.megatron_recorder")
+    assert "vlm_sft.train.swift_plugin.megatron_callbacks" not in sys.modules
 
 
 @pytest.mark.filterwarnings("ignore")  # of ms-swift's imports

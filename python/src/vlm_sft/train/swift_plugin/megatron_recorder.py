@@ -1,93 +1,11 @@
-"""Plug-in for `megatron sft`: what run_recorder.py is for `swift sft`, as callbacks of ms-swift's Megatron trainer.
+"""Plug-in for `megatron sft`: registers the callbacks of a run.
 
-Its trainer knows no tokens and holds each weight in parts, so a record has neither tokens nor fingerprints.
+`swift infer` and `swift export` load it too, where a checkpoint's args.json names it, in images without Megatron.
 """
 
 import os
-import sys
-import time
-from typing import Any
 
-import torch
-import torch.distributed as dist
-from swift.megatron.callbacks import MegatronCallback, megatron_callbacks_map
-from vlm_sft.train.swift_plugin.run_recorder import ATTEMPT, gather, peak_memory_gib, write
+if "VLM_SFT_ATTEMPT_DIR" in os.environ:
+    from vlm_sft.train.swift_plugin import megatron_callbacks
 
-
-class RunRecorder(MegatronCallback):  # type: ignore[misc]
-    """Writes `record.json` on the first rank of each node; all ranks take part in gathering."""
-
-    def on_train_begin(self) -> None:
-        """Record the process group and the batch as they are before the first step."""
-        args = self.args
-        names = ("tensor_model", "pipeline_model", "expert_model", "context")
-        sizes = {name.partition("_")[0]: getattr(args, f"{name}_parallel_size") for name in names}
-        self.losses: list[float] = []
-        self.started_s = time.monotonic()
-        self.planned_steps = args.train_iters
-        self.record: dict[str, Any] = {
-            "world_size": dist.get_world_size() if dist.is_initialized() else 1,
-            "ranks_in_all_reduce": len(gather(None)),
-            "parallel_mode": " x ".join(f"{name} {size}" for name, size in sizes.items()),
-            "wrapper": type(self.trainer.wrapped_models[0]).__name__,
-            "batch_size_per_gpu": args.micro_batch_size,
-            "gradient_accumulation_steps": args.num_microbatches,
-            "effective_batch_size": args.global_batch_size,
-            "max_steps": args.train_iters,
-            "first_step": self.state.iteration,
-            "trainable_parameters": sum(  # of this rank's part of the model
-                p.numel() for model in self.trainer.wrapped_models for p in model.parameters() if p.requires_grad
-            ),
-            "initial_fingerprints": [None],
-            "gradient_fingerprints": [],
-        }
-
-    def on_log(self, logs: dict[str, Any]) -> None:
-        """Collect the losses, which the ranks of the last pipeline stage alone have."""
-        if "loss" in logs:
-            self.losses.append(float(logs["loss"]))
-
-    def on_train_end(self) -> None:
-        """Record how the run ended and write the file once a node; all ranks wait for it."""
-        state = self.state
-        losses = gather(self.losses)[-1]
-        epochs = self.args.num_train_epochs
-        self.record |= {
-            "steps": state.iteration,
-            "epochs": epochs * state.iteration / self.planned_steps if epochs else None,
-            "stop_requested": StopOnRequest.requested,
-            "first_loss": losses[0] if losses else None,
-            "last_loss": losses[-1] if losses else None,
-            "tokens": None,
-            "tokens_per_s": None,
-            "train_seconds": time.monotonic() - self.started_s,
-            "peak_memory_gib": gather(peak_memory_gib()),
-            "peak_memory_of": "gpu" if torch.cuda.is_available() else "process",
-            "final_fingerprints": [None],
-            "best_checkpoint": state.best_model_checkpoint,
-            "python": sys.version.split()[0],
-            "cuda": torch.version.cuda if torch.cuda.is_available() else None,
-        }
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            write("record.json", self.record)
-        if dist.is_initialized():
-            dist.barrier()
-
-
-class StopOnRequest(MegatronCallback):  # type: ignore[misc]
-    """Ends the run after this step when any rank sees the stop file; ms-swift's `default_flow` comes next and saves."""
-
-    requested = False
-
-    def on_step_end(self) -> None:
-        """Agree with all ranks, and let the loop of ms-swift's trainer end here: its last step is saved."""
-        args, state = self.args, self.state
-        asked = any(gather((ATTEMPT / "stop").exists()))
-        if asked and state.iteration < args.train_iters:
-            StopOnRequest.requested = True
-            args.train_iters = state.iteration
-            args.eval_iters = 0
-
-
-megatron_callbacks_map["run_recorder"] = RunRecorder
-megatron_callbacks_map["stop_on_request"] = StopOnRequest
+    megatron_callbacks.register()
