@@ -71,7 +71,7 @@ class Cluster:
     def stop(self) -> None:
         """End every process, pod and namespace of the cluster."""
         self.processes.stop(lambda name: node.end_pods(_socket(name)) if name.startswith("containerd-") else None)
-        for folder in (STATE, node.IMAGES, volumes.FOLDER):
+        for folder in (STATE, node.IMAGES, volumes.FOLDER, image.STORE):
             _unmount_below(folder)
         network.remove()
         node.remove_cgroups()
