@@ -115,3 +115,17 @@ def test_a_node_that_ends_after_the_training_is_not_missed(tmp_path: Path, monke
     ended = supervise(launch, tmp_path, 600, said.append, StopSignals(), Gang({1: ours}))
     assert (ended, said) == (Ended(0, stop_requested=False), [])
     ours.close()
+
+
+def test_a_trainer_that_cannot_say_goodbye_to_a_lost_node_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlm_sft.train.supervisor.LOST_PEER_GRACE_S", 0.1)
+    monkeypatch.setattr("vlm_sft.train.supervisor.CLOSING_S", 0.3)
+    (tmp_path / "record.json").write_text("{}")
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    launch = Launch([sys.executable, "-c", "import time; time.sleep(600)"], dict(os.environ))
+    ended = supervise(launch, tmp_path, 600, lambda _: None, StopSignals(), Gang({1: ours}))
+    assert ended == Ended(-signal.SIGTERM, stop_requested=False)
+    ours.close()

@@ -19,6 +19,9 @@ from vlm_sft.train.stop_signals import StopSignals
 STOP, RECORD = "stop", "record.json"  # names that `swift_plugin` knows as well
 TORCHRUN_KILLS_AFTER_S = 30  # torchrun gives its workers this long after SIGTERM, then kills them
 LOST_PEER_GRACE_S = 30.0  # ranks that see their peer's connection close end in seconds; under NCCL some never see it
+CLOSING_S = (
+    60.0  # more, to close files when training is over: torchrun waits 300 s for a node that was killed meanwhile
+)
 LOOK_S = 0.2  # between two looks at the trainer, the signals and the other nodes
 
 
@@ -70,8 +73,7 @@ def supervise(
                 alone_by_s = now_s + LOST_PEER_GRACE_S
                 if not (folder / RECORD).is_file():
                     say(f"node {peer.rank} {'was asked to stop' if peer.stopped else 'is lost'}: this one ends as well")
-            # With a record the training is over, and the others may be gone while this node closes its files.
-            if alone_by_s is not None and now_s > alone_by_s and not (folder / RECORD).is_file():
+            if alone_by_s is not None and now_s > alone_by_s + (CLOSING_S if (folder / RECORD).is_file() else 0):
                 return Ended(_end(process), bool(signals.count) or asked_elsewhere)
     finally:
         if process.poll() is None:
