@@ -75,7 +75,7 @@ complete() { # JOB: no controllers run, so its status is told to the server
 # Helm waits for its hooks, and no pod runs here: each hook's Job is answered for as its pod would do.
 hooks() {
   local job command ended
-  for job in smoke-rollback-evaluate smoke-rollback-train; do
+  for job in smoke-rollback-evaluate smoke-rollback-export smoke-rollback-train; do
     until ended=$(k get job "$job" -o 'jsonpath={.status.completionTime}' 2>/dev/null) && [ -z "$ended" ]; do sleep 0.2; done
     mapfile -t command < <(k get job "$job" -o 'jsonpath={range .spec.template.spec.containers[0].command[2:]}{@}{"\n"}{end}')
     release "$(k get job "$job" -o 'jsonpath={.spec.template.spec.serviceAccountName}')" "${command[@]}"
@@ -127,9 +127,10 @@ story() { # NAME HELM
   upgrade --set networkPolicy.enabled=true
   same "a change beside the Jobs keeps them" "$(suspended)" "$before"
   rollback 1
+  local stays="stays held, for job/smoke-train is not complete; it releases it at its end"
   same "a rollback leaves the Jobs as they were" "$(suspended)" "$before"
-  same "its hooks released training and not evaluation" "$(sed 's/-[0-9a-f]\{8\}//g' "$state/hooks" | sort | tr '\n' ' ')" \
-    "job/smoke-evaluate: stays held, for job/smoke-train is not complete; it releases it at its end job/smoke-train: released "
+  same "its hooks released training and nothing after it" "$(sed 's/-[0-9a-f]\{8\}//g' "$state/hooks" | sort | tr '\n' ' ')" \
+    "job/smoke-evaluate: $stays job/smoke-export: $stays job/smoke-train: released "
   same "the rolled back Job is the same one" "$(k get job "$first" -o 'jsonpath={.metadata.uid}')" "${uid%% *}"
   upgrade
   same "an upgrade after the rollback keeps the Jobs" "$(suspended)" "$before"
@@ -140,7 +141,7 @@ story() { # NAME HELM
   rollback 1
   same "a rollback of the learning rate brings the earlier Job back" "$(train)" "$first=true"
   same "which the preparation that came back with it releases" "$(suspended | sed 's/-[0-9a-f]*=/=/' | tr '\n' ' ')" \
-    "smoke-evaluate=true smoke-prepare=false smoke-train=true "
+    "smoke-evaluate=true smoke-export=true smoke-prepare=false smoke-train=true "
   "$helm" uninstall smoke -n "$namespace" >/dev/null
   same "uninstall keeps the claims" "$(k get pvc,job,cm,role,rolebinding -o name | grep -v kube-root-ca | tr '\n' ' ')" \
     "persistentvolumeclaim/smoke-cache persistentvolumeclaim/smoke-outputs "
