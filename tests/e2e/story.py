@@ -50,9 +50,10 @@ def training_waits_suspended_while_preparation_runs(k: Client) -> None:
     k.wait("training is released", 20, lambda: not k.job("smoke", "train")["spec"].get("suspend"))
 
 
-def training_and_evaluation_complete_in_real_pods(k: Client) -> None:
+def training_evaluation_and_export_complete_in_real_pods(k: Client) -> None:
     k.wait_for_job("smoke", "train", TRAINED_S)
     k.wait_for_job("smoke", "evaluate", EVALUATED_S)
+    k.wait_for_job("smoke", "export", EVALUATED_S)
 
 
 def adapter_report_curves_and_scores_are_on_the_outputs_claim(k: Client) -> None:
@@ -65,6 +66,7 @@ def adapter_report_curves_and_scores_are_on_the_outputs_claim(k: Client) -> None
         "logging.jsonl",
         "images/train_loss.png",
         "evaluation/scores.json",
+        "export/model.safetensors",
     ):
         check(f"{name} is there", f"{run}/{name}" in files, True)
     report = read_report(k, "smoke")
@@ -101,13 +103,13 @@ LONG = (
 TWO_NODES = (
     *SHARED,
     *LONG,
-    "--set", "evaluate.enabled=false,train.nodes=2,train.gpusPerNode=1",
+    "--set", "evaluate.enabled=false,export.enabled=false,train.nodes=2,train.gpusPerNode=1",
     "--set", "train.resources.requests.cpu=500m,train.resources.requests.memory=2Gi",
 )  # fmt: skip
 
 
 def a_deleted_training_pod_is_resumed_to_the_same_loss(k: Client) -> None:
-    options = (*SMOKE, *SHARED, *LONG, "--set", "evaluate.enabled=false")
+    options = (*SMOKE, *SHARED, *LONG, "--set", "evaluate.enabled=false,export.enabled=false")
     k.deploy("second", *options)
     check(
         "the second release made no claims",
@@ -177,7 +179,7 @@ def kueue_reserves_no_quota_before_the_data_is_ready(k: Client) -> None:
         *SMOKE,
         *SHARED,
         "--set",
-        "evaluate.enabled=false,kueue.queueName=research,prepare.outputDir=/outputs/queued",
+        "evaluate.enabled=false,export.enabled=false,kueue.queueName=research,prepare.outputDir=/outputs/queued",
     )
     k.wait("the training's workload is there", 60, lambda: workload(k, "queued", "train"))
     check("training has no quota while preparation runs", reserved(workload(k, "queued", "train")), False)
@@ -190,7 +192,7 @@ def kueue_reserves_no_quota_before_the_data_is_ready(k: Client) -> None:
         *SMOKE,
         *SHARED,
         "--set",
-        "evaluate.enabled=false,kueue.queueName=research,prepare.outputDir=/outputs/queued",
+        "evaluate.enabled=false,export.enabled=false,kueue.queueName=research,prepare.outputDir=/outputs/queued",
     )
     check("an upgrade changes nothing that Kueue admitted", identities(k, "queued"), before)
     k.wait_for_job("queued", "train", TRAINED_S)
@@ -231,7 +233,7 @@ def jobset_trains_on_two_nodes(k: Client) -> None:
 
 def a_full_outputs_volume_gives_one_clear_line_and_loses_no_checkpoint(k: Client) -> None:
     small = "storage.cache.existingClaim=smoke-cache,storage.outputs.storageClassName=small,storage.outputs.size=128Mi"
-    options = "evaluate.enabled=false,train.minFreeGib=0,train.maxRestarts=0"
+    options = "evaluate.enabled=false,export.enabled=false,train.minFreeGib=0,train.maxRestarts=0"
     options += ",train.args.save_steps=10,train.args.max_steps=200,train.args.eval_steps=200"
     if "small" not in k.kubectl("get", "storageclass", "-o", "name"):
         raise NotHereError("no storage class `small` with a volume of 128 MiB")
