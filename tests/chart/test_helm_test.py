@@ -9,7 +9,8 @@ Render = Callable[..., list[Manifest]]
 
 
 def hooks(manifests: list[Manifest]) -> dict[str, Manifest]:
-    return {m["metadata"]["name"]: m for m in manifests if "helm.sh/hook" in m["metadata"].get("annotations", {})}
+    found = {m["metadata"]["name"]: m for m in manifests}
+    return {n: m for n, m in found.items() if m["metadata"].get("annotations", {}).get("helm.sh/hook") == "test"}
 
 
 def test_only_helm_test_makes_them_and_each_time_anew(render: Render, everything: Path) -> None:

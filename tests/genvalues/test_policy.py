@@ -45,6 +45,7 @@ EXPECTED = {
         *band("prepare", "cpu 2 1.2", "memory 2Gi 1.2Gi"),
         *band("train", "memory 8Gi 7.2Gi"),
         *band("evaluate", "cpu 2 1.2", "memory 6Gi 4.8Gi"),
+        *band("export", "cpu 2 1.2", "memory 4Gi 2.4Gi"),
         *band("ddpCheck", "cpu 2 1.2", "memory 4Gi 2.4Gi"),
     ],
     **{("eidf", name): [QUEUE] for name in ("fire-4gpu", "qwen3-8b-1gpu", "qwen3-8b-2gpu", "smoke")},
