@@ -272,11 +272,9 @@ def uninstall_keeps_the_claims_and_a_new_install_finds_the_run(k: Client) -> Non
         "-o",
         "name",
     )
-    check(
-        "what is left",
-        sorted(left.split()),
-        ["persistentvolumeclaim/smoke-cache", "persistentvolumeclaim/smoke-outputs"],
-    )
+    # The Jobs of `helm test` are hooks, which Helm leaves: their TTL ends them.
+    kept = sorted(found for found in left.split() if "-check" not in found)
+    check("what is left", kept, ["persistentvolumeclaim/smoke-cache", "persistentvolumeclaim/smoke-outputs"])
     k.deploy("smoke", *SMOKE)
     k.wait_for_job("smoke", "prepare", PREPARED_S)
     k.wait_for_job("smoke", "train", 180)
