@@ -39,6 +39,7 @@ class Cluster:
     def __init__(self, nodes: int) -> None:
         self.nodes = nodes
         self.processes = Processes(STATE)
+        self.namespaces_before = network.listed()
         self.token = secrets.token_hex(16)
         self.kubeconfig = STATE / "admin.kubeconfig"
 
@@ -73,7 +74,7 @@ class Cluster:
         self.processes.stop(lambda name: node.end_pods(_socket(name)) if name.startswith("containerd-") else None)
         for folder in (STATE, node.IMAGES, volumes.FOLDER, image.STORE):
             _unmount_below(folder)
-        network.remove()
+        network.remove(self.namespaces_before)
         node.remove_cgroups()
         shutil.rmtree(volumes.FOLDER, ignore_errors=True)
 

@@ -7,7 +7,7 @@ Nothing of the cluster is reachable from outside, and no pod reaches further tha
 """
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 CONTROL = "vlm-e2e-control"
 CONTROL_IP = "10.245.0.1"
@@ -61,12 +61,18 @@ def make(nodes: int) -> None:
                 _in(namespace, "route", "add", pod_subnet(number), "via", node_ip(number))
 
 
-def remove() -> None:
-    """Remove every namespace of the cluster."""
-    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
-    for line in listed.splitlines():
-        if line.startswith("vlm-e2e-"):
-            _ip("netns", "delete", line.split()[0])
+def listed() -> set[str]:
+    """Return the names of all network namespaces."""
+    output = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    return {line.split()[0] for line in output.splitlines()}
+
+
+def remove(before: Collection[str] | None = None) -> None:
+    """Remove every namespace of the cluster, and those of pods (`cni-...`) that were not there `before`."""
+    for name in listed():
+        of_a_pod = before is not None and name.startswith("cni-") and name not in before
+        if name.startswith("vlm-e2e-") or of_a_pod:
+            _ip("netns", "delete", name)
 
 
 def _ip(*words: str) -> None:
