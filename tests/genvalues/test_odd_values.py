@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from vlm_sft.genvalues.chart import load_chart
 from vlm_sft.genvalues.experiment import load_experiment
+from vlm_sft.genvalues.problem import Problem
 
 ROOT = Path(__file__).parents[2]
 CHART = load_chart(ROOT / "charts" / "vlm-sft")
@@ -55,30 +56,33 @@ def put(values: dict[str, Any], key: str, value: Any) -> None:
     values[last] = value
 
 
-def load(folder: Path, changes: list[tuple[str, Any]]) -> None:
+def load(folder: Path, changes: list[tuple[str, Any]]) -> list[Problem]:
     values = json.loads(json.dumps(FIRE))
     for key, value in changes:
         put(values, key, value)
     (folder / "v.yaml").write_text(json.dumps(values))
-    load_experiment(CHART, folder / "v.yaml", [NAUTILUS], [])
+    return load_experiment(CHART, folder / "v.yaml", [NAUTILUS], []).problems
 
 
-def test_odd_values_at_keys_drawn_at_random_make_no_traceback(tmp_path: Path) -> None:
+def test_odd_values_at_keys_drawn_at_random_are_right_or_told(tmp_path: Path) -> None:
     dice = random.Random(7)
     every = [*keys(CHART.schema), *PASSED_THROUGH]  # type: ignore[arg-type]
     for _ in range(200):
-        load(tmp_path, [(dice.choice(every), dice.choice(ODD)) for _ in range(dice.choice([1, 1, 2, 3]))])
+        drawn = [(dice.choice(every), dice.choice(ODD)) for _ in range(dice.choice([1, 1, 2, 3]))]
+        wordless = [problem for problem in load(tmp_path, drawn) if not (problem.key and problem.message)]
+        assert wordless == [], drawn
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("key", "value", "told"),
     [
-        ("train.args.tuner_type", ["lora"]),
-        ("train.args.tuner_type", {}),
-        ("train.args.lora_rank", 10**30),
-        ("train.args.max_length", 10**30),
-        ("train.args.max_length", float("1e308")),
+        ("train.args.tuner_type", ["lora"], ["got a list of 1, need text"]),
+        ("train.args.tuner_type", {}, ["got a mapping, need text"]),
+        # Whole numbers, as ms-swift wants them; no size can be computed.
+        ("train.args.lora_rank", 10**30, []),
+        ("train.args.max_length", 10**30, []),
+        ("train.args.max_length", float("1e308"), []),
     ],
 )
-def test_what_once_made_one_does_no_more(key: str, value: Any, tmp_path: Path) -> None:
-    load(tmp_path, [(key, value)])
+def test_what_once_made_a_traceback_is_right_or_told(key: str, value: Any, told: list[str], tmp_path: Path) -> None:
+    assert [problem.message for problem in load(tmp_path, [(key, value)]) if problem.key == key] == told
