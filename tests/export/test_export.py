@@ -107,6 +107,14 @@ def test_megatron_s_weights_are_converted(
     }
 
 
+def test_megatron_s_weights_that_are_there_in_both_formats_are_not_converted(tmp_path: Path, calls: list[Call]) -> None:
+    checkpoint = finished(tmp_path, "latest_checkpointed_iteration.txt", "model.safetensors", "config.json")
+    (checkpoint / "iter_0000003").mkdir()
+    run.export(tmp_path, 0, print)
+    assert content(tmp_path / "export").keys() == {"model.safetensors", "config.json", "export.json"}
+    assert calls == []
+
+
 def test_what_failed_leaves_no_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finished(tmp_path, "adapter_config.json", "adapter_model.safetensors")
     monkeypatch.setattr(run, "run_swift", lambda *_, **__: (tmp_path / "export.tmp").mkdir())

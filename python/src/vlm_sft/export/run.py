@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from vlm_sft.errors import UserError
-from vlm_sft.train.finished_run import finished_checkpoint, is_adapter, is_megatron
+from vlm_sft.train.finished_run import finished_checkpoint, is_adapter, needs_conversion
+from vlm_sft.train.megatron_checkpoint import TRACKER
 from vlm_sft.train.preflight import visible_gpus
 from vlm_sft.train.swift_command import run_swift
 
@@ -22,6 +23,8 @@ NO_MODEL = (
     "scheduler*",
     "rng_state*",
     "global_step*",
+    "iter_*",
+    TRACKER,
     "trainer_state.json",
     "training_args.bin",
     "latest",
@@ -67,7 +70,7 @@ def exported_from(folder: Path) -> str | None:
 
 def _write(checkpoint: Path, folder: Path, gpus: int, say: Callable[[str], None]) -> None:
     env = dict(os.environ) if gpus else {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    if is_megatron(checkpoint):
+    if needs_conversion(checkpoint):
         env["NPROC_PER_NODE"] = str(gpus or 1)
         run_swift("export", _megatron_arguments(checkpoint, folder), env, say, program="megatron")
     elif is_adapter(checkpoint):

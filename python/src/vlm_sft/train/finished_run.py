@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vlm_sft.errors import ConfigError
+from vlm_sft.train.megatron_checkpoint import is_of_megatron
 from vlm_sft.train.run_report import FILE, read_report
 
 
@@ -19,14 +20,14 @@ def finished_checkpoint(run_dir: Path) -> Path:
     if report.get("status") != "finished":
         raise ConfigError(f"{run_dir / FILE}: status is {report.get('status')}, need finished; let the training end")
     checkpoint = Path(str(report.get("checkpoint", "")))
-    if not any(checkpoint.glob("*.safetensors")) and not is_megatron(checkpoint):
+    if not any(checkpoint.glob("*.safetensors")) and not needs_conversion(checkpoint):
         raise ConfigError(f"{checkpoint}: no weights (*.safetensors) there; was it deleted after the training?")
     return checkpoint
 
 
-def is_megatron(checkpoint: Path) -> bool:
-    """Tell whether a folder holds a checkpoint in Megatron-Core's own format."""
-    return (checkpoint / "latest_checkpointed_iteration.txt").is_file()
+def needs_conversion(checkpoint: Path) -> bool:
+    """Tell whether the weights are there in Megatron-Core's own format alone; ms-swift mostly writes both."""
+    return is_of_megatron(checkpoint) and not any(checkpoint.glob("*.safetensors"))
 
 
 def is_adapter(checkpoint: Path) -> bool:
