@@ -184,6 +184,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "serve.args.port: set, but the chart sets it from the Service; remove it here",
         ],
     ),
+    "a priority in no queue": (
+        {"kueue": {"priorityClass": "high"}},
+        ["kueue.priorityClass: got high, but kueue.queueName is empty, so that no queue reads it; name the queue, or use scheduling.priorityClassName"],
+    ),
     "a copy to nowhere": (
         {"sync": {"enabled": True}},
         [

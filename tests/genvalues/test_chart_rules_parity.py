@@ -41,7 +41,7 @@ CHANGES: list[dict[str, Any]] = [
     {"export.enabled": True}, {"serve.enabled": True}, {"serve.enabled": True, "serve.engine": "vllm", "serve.model": "x"}, {"sync.enabled": True},
     {"serve.args": {"model": "x", "tensor-parallel-size": 2}}, {"sync.env": {"RCLONE_S3_SECRET_ACCESS_KEY": "x", "A": "b"}},
     {"tensorboard.enabled": True, "storage.outputs.accessMode": "ReadWriteOncePod"}, {"export.enabled": True, "export.resources.requests.memory": "1Ti"},
-    {"image.tag": "latest"}, {"image.allowLatest": True}, {"fabric.env.MASTER_PORT": 1},
+    {"image.tag": "latest"}, {"image.allowLatest": True}, {"fabric.env.MASTER_PORT": 1, "kueue.priorityClass": "high"},
 ]  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def test_the_draws_reach_every_rule(rules_chart: Path, tmp_path: Path) -> None:
         "train.parallel.sequence", "train.parallel.expert", "train.accelerator", "train.args.num_train_epochs", "train.args.save_only_model", "train.args.lora_rank", "train.args.target_modules",
         "storage.outputs.accessMode", "storage.cache.accessMode", "prepare.imageRoots", "train.resources.requests.memory", "train.shmSize", "train.args.model",
         "train.env.NNODES", "evaluate.env.HF_TOKEN", "evaluate.args.adapters", "export.enabled", "serve.model", "serve.image", "serve.args.model",
-        "sync.destination", "sync.secretName", "sync.env.RCLONE_S3_SECRET_ACCESS_KEY", "image.tag",
+        "sync.destination", "sync.secretName", "sync.env.RCLONE_S3_SECRET_ACCESS_KEY", "image.tag", "kueue.priorityClass",
     }  # fmt: skip
 
 

@@ -136,6 +136,9 @@
 
 {{- define "vlm-sft.check.workloads" -}}
 {{- $problems := list }}
+{{- if and .Values.kueue.priorityClass (not .Values.kueue.queueName) }}
+{{- $problems = append $problems (printf "kueue.priorityClass: got %s, but kueue.queueName is empty, so that no queue reads it; name the queue, or use scheduling.priorityClassName" .Values.kueue.priorityClass) }}
+{{- end }}
 {{- $serve := .Values.serve }}
 {{- $sync := .Values.sync }}
 {{- if and .Values.export.enabled (not .Values.train.enabled) }}

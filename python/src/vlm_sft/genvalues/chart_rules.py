@@ -11,7 +11,7 @@ from vlm_sft.genvalues.backend_arguments import gpus_per_rank
 from vlm_sft.genvalues.owned_arguments import owned
 from vlm_sft.genvalues.parallel_rules import parallel
 from vlm_sft.genvalues.resource_rules import resources
-from vlm_sft.genvalues.workload_rules import workloads
+from vlm_sft.genvalues.workload_rules import queue, workloads
 
 Values: TypeAlias = dict[str, Any]
 Finding: TypeAlias = tuple[tuple[str, ...], str]  # path of the key, message
@@ -161,6 +161,7 @@ _RULES: tuple[Callable[[Values], Iterator[Finding]], ...] = (
     _data,
     _backend,
     _storage,
+    queue,
     workloads,
     resources,
     owned,

@@ -1,10 +1,18 @@
-"""What export, serve, tensorboard and sync need: a run, a model, a bucket, a claim that more than one pod may mount."""
+"""What workloads need: a queue for their priority, a run, a model, a bucket, a claim that several pods may mount."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
 _SECRET = re.compile("SECRET|TOKEN|PASS|CREDENTIALS|KEY")
+
+
+def queue(values: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield path and message of a priority that no queue reads."""
+    kueue = values["kueue"]
+    if kueue["priorityClass"] and not kueue["queueName"]:
+        message = f"got {kueue['priorityClass']}, but kueue.queueName is empty, so that no queue reads it; "
+        yield ("kueue", "priorityClass"), message + "name the queue, or use scheduling.priorityClassName"
 
 
 def workloads(values: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
