@@ -51,6 +51,19 @@ namespace=default
 for _ in $(seq 60); do k get --raw /readyz >/dev/null 2>&1 && break || sleep 1; done
 k get --raw /readyz >/dev/null || { tail -5 "$state/apiserver.log" >&2; exit 1; }
 
+# What the clusters of values/clusters have, and the server asks for when a pod names it.
+k create -f - >/dev/null <<'EOF'
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {name: nvidia}
+handler: nvidia
+---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: opportunistic}
+value: -1
+EOF
+
 passed=0
 same() { # WHAT GOT NEED
   [ "$2" = "$3" ] || { printf 'error: %s, %s\n  got:  %s\n  need: %s\n' "$namespace" "$1" "$2" "$3" >&2; exit 1; }
@@ -91,15 +104,18 @@ train() { suspended | grep -e -train-; }
 
 story() { # NAME HELM
   namespace=$1 helm=$2
-  local file before first second uid
+  local file cluster before first second uid
   "$bin/kubectl" create namespace "$namespace" >/dev/null
   "$bin/kubectl" label namespace "$namespace" pod-security.kubernetes.io/{enforce,warn}=restricted >/dev/null
   same "Pod Security warns of an open pod" \
     "$(k create job open --image=x --dry-run=server 2>&1 | grep -c 'violate PodSecurity')" 1
   for file in "$root"/values/*.yaml; do
-    "$helm" template x "$chart" -n "$namespace" -f "$file" | k apply --server-side --dry-run=server -f - >"$state/dry" 2>&1 ||
-      { cat "$state/dry" >&2; exit 1; }
-    same "$(basename "$file") is accepted without a warning" "$(grep -vc 'serverside-applied' "$state/dry" || true)" 0
+    for cluster in "" "$root"/values/clusters/*.yaml; do
+      "$helm" template x "$chart" -n "$namespace" ${cluster:+-f "$cluster"} -f "$file" |
+        k apply --server-side --dry-run=server -f - >"$state/dry" 2>&1 || { cat "$state/dry" >&2; exit 1; }
+      same "$(basename "$file") is accepted without a warning${cluster:+ on $(basename "$cluster")}" \
+        "$(grep -vc 'serverside-applied' "$state/dry" || true)" 0
+    done
   done
   upgrade() { "$helm" upgrade --install smoke "$chart" -n "$namespace" -f values/smoke.yaml "$@" >/dev/null; }
 
