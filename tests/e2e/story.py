@@ -1,28 +1,29 @@
 """What the chart promises, step by step in real pods: each function is a part of the story, its name what it shows."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-import yaml
 from client import Client, NotHereError, StepError
+from facts import (
+    READER,
+    TRAINED_S,
+    check,
+    identities,
+    index,
+    job_name,
+    read_report,
+    require,
+    reserved,
+    run_dir,
+    running,
+    start_reader,
+    wait_for_step,
+    workload,
+)
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ("-f", str(ROOT / "values" / "smoke.yaml"))
-PREPARED_S, TRAINED_S, EVALUATED_S = 300, 600, 300  # on two cores that other pods use too
-
-READER = "reader"
+PREPARED_S, EVALUATED_S = 300, 300  # on two cores that other pods use too
 SHARED = ("--set", "storage.cache.existingClaim=smoke-cache,storage.outputs.existingClaim=smoke-outputs")
-
-
-def check(what: str, got: object, need: object) -> None:
-    """Compare a fact with what it must be.
-
-    Raises:
-        StepError: they differ.
-    """
-    if got != need:
-        raise StepError(f"{what}\n  got:  {got}\n  need: {need}")
 
 
 def a_wrong_values_file_is_refused_before_anything_is_created(k: Client) -> None:
@@ -117,7 +118,7 @@ def a_deleted_training_pod_is_resumed_to_the_same_loss(k: Client) -> None:
         [],
     )
     k.wait_for_job("second", "prepare", PREPARED_S)
-    log = k.kubectl("logs", f"job/{name(k, 'second', 'prepare')}", "-c", "data")
+    log = k.kubectl("logs", f"job/{job_name(k, 'second', 'prepare')}", "-c", "data")
     check("the prepared data was recognised", "finished before" in log, True)
     pod = wait_for_step(k, "second", 10)
     before = identities(k, "second")
@@ -145,12 +146,12 @@ def when_one_of_two_pods_dies_both_restart_and_resume(k: Client) -> None:
 
 
 def another_learning_rate_is_another_run(k: Client) -> None:
-    first, run = name(k, "smoke", "train"), run_dir(k, "smoke")
+    first, run = job_name(k, "smoke", "train"), run_dir(k, "smoke")
     k.deploy("smoke", *SMOKE, "--set", "train.args.learning_rate=0.01")
-    check("another Job", name(k, "smoke", "train") != first, True)
+    check("another Job", job_name(k, "smoke", "train") != first, True)
     check("another run directory", run_dir(k, "smoke") != run, True)
     k.wait_for_job("smoke", "prepare", PREPARED_S)
-    log = k.kubectl("logs", f"job/{name(k, 'smoke', 'prepare')}", "-c", "data")
+    log = k.kubectl("logs", f"job/{job_name(k, 'smoke', 'prepare')}", "-c", "data")
     check("the data is not prepared again", "finished before" in log, True)
     k.wait_for_job("smoke", "train", TRAINED_S)
     check("the first run's report is still there", read_report(k, "smoke", run)["status"], "finished")
@@ -160,7 +161,7 @@ def a_rollback_brings_the_first_run_back_without_training_again(k: Client) -> No
     k.helm("rollback", "smoke", "1")
     k.wait("the first training is released", 120, lambda: not k.job("smoke", "train")["spec"].get("suspend"))
     k.wait_for_job("smoke", "train", 180)
-    log = k.kubectl("logs", f"job/{name(k, 'smoke', 'train')}")
+    log = k.kubectl("logs", f"job/{job_name(k, 'smoke', 'train')}")
     check("it says that it was finished", "already finished" in log, True)
 
 
@@ -252,7 +253,7 @@ def a_full_outputs_volume_gives_one_clear_line_and_loses_no_checkpoint(k: Client
     k.wait_for_job("full", "train", TRAINED_S, "Failed")
     lines = [
         line
-        for line in k.kubectl("logs", f"job/{name(k, 'full', 'train')}", "--tail=-1").splitlines()
+        for line in k.kubectl("logs", f"job/{job_name(k, 'full', 'train')}", "--tail=-1").splitlines()
         if line.startswith("error:")
     ]
     check("one clear line", (len(lines), "no space left" in lines[0].lower(), "/outputs" in lines[0]), (1, True, True))
@@ -278,102 +279,5 @@ def uninstall_keeps_the_claims_and_a_new_install_finds_the_run(k: Client) -> Non
     k.deploy("smoke", *SMOKE)
     k.wait_for_job("smoke", "prepare", PREPARED_S)
     k.wait_for_job("smoke", "train", 180)
-    log = k.kubectl("logs", f"job/{name(k, 'smoke', 'train')}")
+    log = k.kubectl("logs", f"job/{job_name(k, 'smoke', 'train')}")
     check("the finished run is not run again", "already finished" in log, True)
-
-
-# ---- what the steps share
-
-
-def require(k: Client, resource: str) -> None:
-    """Go on only where the cluster knows a resource.
-
-    Raises:
-        NotHereError: it does not.
-    """
-    if resource not in k.kubectl("api-resources", "-o", "name").split():
-        raise NotHereError(f"the cluster has no {resource}")
-
-
-def start_reader(k: Client, claim: str, pod_name: str = READER) -> None:
-    """Start a pod that holds an outputs claim, to look at what is on it."""
-    spec = k.job(claim.removesuffix("-outputs"), "train")["spec"]["template"]["spec"]
-    container = {
-        key: spec["containers"][0][key]
-        for key in ("image", "imagePullPolicy", "securityContext")
-        if key in spec["containers"][0]
-    }
-    container |= {
-        "name": "reader",
-        "command": ["sleep", "infinity"],
-        "volumeMounts": [{"name": "outputs", "mountPath": "/outputs"}],
-    }
-    pod = {
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod_name},
-        "spec": {"securityContext": spec["securityContext"], "automountServiceAccountToken": False,
-                 "containers": [container], "terminationGracePeriodSeconds": 0,
-                 "volumes": [{"name": "outputs", "persistentVolumeClaim": {"claimName": claim}}]},
-    }  # fmt: skip
-    k.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
-    k.kubectl("wait", "--for=condition=Ready", f"pod/{pod_name}", "--timeout=120s")
-
-
-def run_dir(k: Client, release: str) -> str:
-    """Return the run directory that a release's training Job names."""
-    directory: str = k.job(release, "train")["metadata"]["annotations"]["vlm-sft/run-dir"]
-    return directory
-
-
-def read_report(k: Client, release: str, directory: str | None = None, reader: str = READER) -> Any:
-    """Return run_report.json of a release."""
-    return json.loads(k.kubectl("exec", reader, "--", "cat", f"{directory or run_dir(k, release)}/run_report.json"))
-
-
-def identities(k: Client, release: str) -> list[tuple[str, str, int]]:
-    """Return name, uid and generation of each Job of a release: a changed spec is another generation."""
-    jobs = k.get("jobs", selector=f"app.kubernetes.io/instance={release}")
-    return sorted((j["metadata"]["name"], j["metadata"]["uid"], j["metadata"]["generation"]) for j in jobs)
-
-
-def name(k: Client, release: str, component: str) -> str:
-    """Return the name of a component's Job."""
-    job_name: str = k.job(release, component)["metadata"]["name"]
-    return job_name
-
-
-def workload(k: Client, release: str, component: str) -> Any:
-    """Return Kueue's Workload of a component's Job; None when there is none."""
-    job = k.job(release, component)["metadata"]["uid"]
-    found = [
-        w
-        for w in k.get("workloads.kueue.x-k8s.io")
-        if job in (o["uid"] for o in w["metadata"].get("ownerReferences", ()))
-    ]
-    return found[0] if found else None
-
-
-def reserved(found: Any) -> bool:
-    """Tell whether Kueue has reserved quota for a Workload."""
-    conditions = found["status"].get("conditions", ()) if "status" in found else ()
-    return any(c["type"] == "QuotaReserved" and c["status"] == "True" for c in conditions)
-
-
-def index(pod: Any) -> str:
-    """Return the completion index of a pod of an Indexed Job."""
-    return str(pod["metadata"].get("annotations", {}).get("batch.kubernetes.io/job-completion-index", ""))
-
-
-def running(k: Client, release: str) -> list[Any]:
-    """Return the training pods that run."""
-    return [pod for pod in k.pods(release, "train") if pod["status"]["phase"] == "Running"]
-
-
-def wait_for_step(k: Client, release: str, step: int) -> str:
-    """Wait until training has logged a step; return the pod that did (of several nodes, the first)."""
-
-    def reached() -> list[str]:
-        names = [pod["metadata"]["name"] for pod in running(k, release) if index(pod) in ("", "0")]
-        return [pod for pod in names if f"'{step}/" in k.kubectl("logs", pod)]
-
-    k.wait(f"{release}: step {step}", TRAINED_S, reached)
-    return reached()[0]
