@@ -81,7 +81,7 @@ def test_another_queue_is_another_job_for_a_running_one_cannot_change_it(render:
 
     assert len(jobs()) == 3
     assert not jobs() & {m["metadata"]["name"] for m in render(everything, {"kueue": KUEUE}) if m["kind"] == "Job"}
-    assert jobs({"kueue": {**KUEUE, "queueName": ""}}) == jobs()
+    assert jobs({"kueue": {**KUEUE, "queueName": "", "priorityClass": ""}}) == jobs()
 
 
 def test_a_rollback_releases_what_was_released_since(render: Render, everything: Path) -> None:
