@@ -1,5 +1,6 @@
 """values.yaml, its schema, the templates and the README name the same keys, and nothing else is accepted."""
 
+import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from chart_keys import (
     comments,
     merged,
     nested,
+    value_at,
     value_keys,
 )
 from vlm_sft.genvalues.chart import load_chart
@@ -28,7 +30,7 @@ UNIT = re.compile(r"\[[^\]]+\]")
 
 
 def test_the_schema_and_the_defaults_have_the_same_keys() -> None:
-    optional = {("global",)} | {key for key in KEYS if key[-1] == "ephemeral-storage"}
+    optional = {key for key in KEYS if key[-1] == "ephemeral-storage"}
     assert set(value_keys(DEFAULTS)) == KEYS.keys() - optional
     assert not list(VALIDATOR.iter_errors(DEFAULTS))
 
@@ -53,6 +55,32 @@ def test_a_misspelt_key_is_refused_at_every_depth(section: Key) -> None:
     assert error.message == "Additional properties are not allowed ('misspelt' was unexpected)"
 
 
+# A container may go without them, so that a null may take them away.
+MAY_GO = {("requests",), ("limits",)}
+
+
+def complete(key: Key = ()) -> dict[str, Any]:
+    """Return the schema of values in which no default is missing."""
+    defaults = value_at(DEFAULTS, key)
+    needed = [
+        name for name in defaults if (*key, name) in KEYS and defaults[name] is not None and (name,) not in MAY_GO
+    ]
+    inner = {name: complete((*key, name)) for name in needed if "properties" in KEYS[(*key, name)]}
+    return {"required": needed, **({"properties": inner} if any(inner.values()) else {})} if needed else {}
+
+
+def test_no_default_may_be_missing_in_merged_values(update_goldens: bool) -> None:
+    needed = complete()
+    assert len(needed["required"]) == len(DEFAULTS)
+    if update_goldens:
+        SCHEMA["definitions"]["complete"] = needed
+        (CHART / "values.schema.json").write_text(json.dumps(SCHEMA, indent=2) + "\n", encoding="utf-8")
+    assert SCHEMA["definitions"]["complete"] == needed, "stale; run `make goldens`"
+    # Only values that Helm has merged have it: a short file stays right in an editor.
+    assert (SCHEMA["if"], SCHEMA["then"]) == ({"required": ["global"]}, {"$ref": "#/definitions/complete"})
+    assert list(VALIDATOR.iter_errors({})) == []
+
+
 def test_helm_refuses_a_misspelt_key(
     template: Callable[..., subprocess.CompletedProcess[str]], everything: Path
 ) -> None:
@@ -71,7 +99,7 @@ def schemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         elif keyword == "allOf":
             inner = part
         else:
-            inner = [part] if keyword in ("items", "additionalProperties", "propertyNames") else []
+            inner = [part] if keyword in ("items", "additionalProperties", "propertyNames", "if", "then") else []
         for each in inner:
             if isinstance(each, dict):
                 yield from schemas(each)
@@ -79,9 +107,9 @@ def schemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def test_the_schema_has_no_keyword_that_means_nothing() -> None:
     known = {
-        "$ref", "$schema", "additionalProperties", "allOf", "definitions", "description", "enum", "examples", "items",
-        "maximum", "minItems", "minLength", "minimum", "pattern", "properties", "propertyNames", "title", "type",
-        "uniqueItems",
+        "$ref", "$schema", "additionalProperties", "allOf", "definitions", "description", "enum", "examples", "if",
+        "items", "maximum", "minItems", "minLength", "minimum", "pattern", "properties", "propertyNames", "required",
+        "then", "title", "type", "uniqueItems",
     }  # fmt: skip
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     assert {keyword for schema in schemas(SCHEMA) for keyword in schema} == known

@@ -1,6 +1,8 @@
-"""A null over one of the chart's defaults: told where the templates need it, and never a traceback."""
+"""A null over one of the chart's defaults: told where the templates need it, refused by Helm, and never a traceback."""
 
 import json
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,9 +30,30 @@ def test_every_key_of_the_chart_that_is_set_to_null_is_told() -> None:
         setting = Setting("--set", f"{dotted(path)}=null")
         problems = load_experiment(chart, FIRE, [], [setting]).problems
         default = chart.defaults.get(path)
-        expected = [] if default is None or default.value is None else [dotted(path)]
+        expected = [] if default is None or default.value is None or path == ("global",) else [dotted(path)]
         told = [problem.key for problem in problems if "null deletes" in problem.message]
         assert told == expected, setting
+
+
+def test_helm_refuses_what_genvalues_tells(helm: Path, tmp_path: Path) -> None:
+    chart = load_chart(ROOT / "charts" / "vlm-sft")
+    leaves = [path for path, _ in chart.defaults.leaves() if path[0] != "global"]
+    settings = [Setting("--set", f"{dotted(path)}=null") for path in leaves]
+    told = {p.key for p in load_experiment(chart, FIRE, [], settings).problems if "null deletes" in p.message}
+    assert len(told) > 100
+    assert "storage.outputs.keep" in told
+    options = [word for setting in settings for word in (setting.form, setting.text)]
+    done = subprocess.run(
+        [helm, "template", "x", chart.directory, "-f", FIRE, *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    helms = re.findall(r"^- (\S+): (\S+) is required$", done.stderr, re.MULTILINE)  # Helm 3
+    helms += re.findall(r"at '(\S*)': missing propert(?:y|ies) (.*)$", done.stderr, re.MULTILINE)  # Helm 4
+    assert {
+        dotted((*parent.replace("(root)", "").replace("/", ".").strip(".").split("."), name)).lstrip(".")
+        for parent, names in helms
+        for name in re.findall(r"[\w-]+", names)
+    } == told
 
 
 def test_a_null_is_told_at_its_line_together_with_the_rest(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path as FilePath
 from vlm_sft.genvalues.advice import advice
 from vlm_sft.genvalues.chart import Chart
 from vlm_sft.genvalues.chart_rules import chart_findings
-from vlm_sft.genvalues.deleted_defaults import MESSAGE, deleted_defaults, restore
 from vlm_sft.genvalues.explain import explain
 from vlm_sft.genvalues.helm_yaml import ValuesFile, read_values_file
 from vlm_sft.genvalues.image_advice import image_advice
@@ -25,6 +24,7 @@ from vlm_sft.genvalues.swift_args import Command, check_arguments
 
 SUFFIXES = (".yaml", ".yml")
 _ADVICE = (advice, interval_advice, image_advice, memory_advice)
+_GONE = "null deletes the chart's default, which its templates need; remove the line, or give a value"
 CLUSTERS = "clusters"  # holds overlays, which are no experiments of their own
 
 
@@ -67,16 +67,11 @@ def load_experiment(
     if isinstance(user, list):
         return Experiment(str(path), None, sorted({*problems, *user}))
     values, warnings = merge_defaults(chart.defaults, user)
-    errors = list(check_schema(chart, values))
-    deleted = dict(deleted_defaults(chart.defaults, user, chart.schema)) if chart.has_rules else {}
-    errors += (
-        Problem(node.origin.source, node.origin.line, node.origin.column, dotted(path), MESSAGE, rule="chart")
-        for path, node in deleted.items()
-    )
+    errors = list(check_schema(chart, values, user))
     for place, command in arguments_by_place(values).items():
         given = values.get(place)
         errors += check_arguments(given, place, command) if given is not None else ()
-    errors += check_chart_rules(chart, values, list(deleted), policies_beside(overlays))
+    errors += check_chart_rules(chart, values, policies_beside(overlays))
     wrong = {error.key for error in errors}
     problems += errors
     problems += (warning for warning in warnings if warning.key not in wrong)
@@ -110,32 +105,30 @@ def load_values(
     return errors or user
 
 
-def check_schema(chart: Chart, values: Node) -> Iterator[Problem]:
-    """Yield one problem per wrong place of the merged values."""
+def check_schema(chart: Chart, values: Node, user: Node) -> Iterator[Problem]:
+    """Yield one problem per wrong place of the merged values; the nulls are in `user`, which lies over the defaults."""
     seen = set()
     for violation in violations(chart.schema, values.plain()):
-        origin = values.nearest(violation.path).origin
-        path, message = explain(violation, chart.schema, from_set=origin.source.startswith("--set"))
+        gone = user.get(violation.path) if violation.keyword == "required" else None
+        place = values if gone is None else user
+        from_set = place.nearest(violation.path).origin.source.startswith("--set")
+        path, message = explain(violation, chart.schema, from_set) if gone is None else (violation.path, _GONE)
         if path in seen:
             continue
         seen.add(path)
-        yield _problem(chart, values, path, message, "schema")
+        yield _problem(chart, place, path, message, "schema")
 
 
-def check_chart_rules(
-    chart: Chart, values: Node, deleted: Sequence[Path] = (), policies: Sequence[Policy] = ()
-) -> Iterator[Problem]:
+def check_chart_rules(chart: Chart, values: Node, policies: Sequence[Policy] = ()) -> Iterator[Problem]:
     """Yield what the chart's own `fail`s would say, and warnings; only for a chart that has the keys they are about."""
     wrong = list(violations(chart.schema, values.plain()))
     plain = repaired(values, chart.defaults, wrong, chart.schema)
     if not isinstance(plain, dict) or not chart.has_rules:
         return
-    for path in deleted:
-        restore(plain, chart.defaults, path)
     for path, message in chart_findings(plain):
-        if not explained(path, wrong) and not any(path[: len(gone)] == gone for gone in deleted):
+        if not explained(path, wrong):
             yield _problem(chart, values, path, message, "chart")
-    if wrong or deleted:
+    if wrong:
         return
     for rule, findings in (
         ("advice", chain.from_iterable(rule(plain) for rule in _ADVICE)),
