@@ -123,6 +123,13 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["prepare.imageRoots: empty, and prepare.skipImages is false; name the folders that hold the images, or skip them"],
     ),
     "no images on purpose": ({"prepare": {"imageRoots": [], "skipImages": True}}, []),
+    "a history that cuts what is to be imitated": (
+        {"prepare": {"maxHistoryRounds": 4}},
+        ["prepare.maxHistoryRounds: 4, but prepare.loss all imitates earlier answers too, which prepare.layout trajectory leaves out where it cuts; use layout: steps, or 5 rounds, FIRE's longest"],
+    ),
+    "the longest history of FIRE": ({"prepare": {"maxHistoryRounds": 5}}, []),
+    "a short history of steps": ({"prepare": {"maxHistoryRounds": 1, "layout": "steps"}}, []),
+    "a short history of last answers": ({"prepare": {"maxHistoryRounds": 1, "loss": "last"}}, []),
     "nothing to evaluate": (
         {"train": {"enabled": False}, "evaluate": {"enabled": True}},
         ["evaluate.enabled: true, and train.enabled is false; there is no run to evaluate"],

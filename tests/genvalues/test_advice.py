@@ -30,15 +30,3 @@ def test_an_odd_setting_is_a_warning(args: str, said: list[str], tmp_path: Path)
     problems = load_experiment(load_chart(CHART), tmp_path / "v.yaml", [], []).problems
     assert [f"{problem.line}: {problem.text}" for problem in problems] == said
     assert all(problem.severity == "warning" for problem in problems)
-
-
-@pytest.mark.parametrize(
-    ("prepare", "told"),
-    [("maxHistoryRounds: 4", True), ("maxHistoryRounds: 5", False), ("maxHistoryRounds: 4, layout: steps", False),
-     ("maxHistoryRounds: 4, loss: last", False), ("maxHistoryRounds: 4, enabled: false", False)],
-)  # fmt: skip
-def test_a_short_history_that_costs_answers_is_told(prepare: str, told: bool, tmp_path: Path) -> None:
-    (tmp_path / "v.yaml").write_text(f"train: {{enabled: false}}\nprepare: {{dataset: fire, {prepare}}}\n")
-    problems = load_experiment(load_chart(CHART), tmp_path / "v.yaml", [], []).problems
-    said = "2: prepare.maxHistoryRounds: 4, and prepare.layout is trajectory: of longer ones the first answers are not imitated at all; use layout: steps, which keeps every answer, or 5 rounds, FIRE's longest"
-    assert [f"{problem.line}: {problem.text}" for problem in problems] == ([said] if told else [])

@@ -29,6 +29,7 @@ CHANGES: list[dict[str, Any]] = [
     {"train.args.tuner_type": "full", "train.args.lora_rank": 8, "train.args.target_modules": ["q_proj"]},
     {"train.accelerator": "cpu", "train.sharding": "zero2"}, {"storage.outputs.accessMode": "ReadWriteOnce"},
     {"storage.outputs.existingClaim": "mine"}, {"storage.cache.accessMode": "ReadWriteMany"}, {"prepare.imageRoots": []},
+    {"prepare.maxHistoryRounds": 4}, {"prepare.maxHistoryRounds": 3, "prepare.loss": "revisions"}, {"prepare.layout": "steps"},
     {"prepare.imageRoots": [], "prepare.skipImages": True}, {"train.resources.requests.memory": "65Gi"}, {"train.resources.limits.cpu": "500m"},
     {"prepare.resources.requests.cpu": 4.5}, {"train.resources.requests.memory": 80000000000}, {"train.resources.limits.memory": "8G"},
     {"jupyter.enabled": True, "jupyter.resources.limits": {"memory": "4096Mi"}}, {"train.shmSize": "65Gi"}, {"evaluate.shmSize": "1Ti"},

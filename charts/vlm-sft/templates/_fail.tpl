@@ -87,6 +87,10 @@
 {{- if and $prepare.enabled $prepare.dataset (not $prepare.imageRoots) (not $prepare.skipImages) }}
 {{- $problems = append $problems "prepare.imageRoots: empty, and prepare.skipImages is false; name the folders that hold the images, or skip them" }}
 {{- end }}
+{{- $rounds := int $prepare.maxHistoryRounds }}
+{{- if and $prepare.enabled $prepare.dataset (eq $prepare.layout "trajectory") (lt $rounds 5) (ne $prepare.loss "last") }}
+{{- $problems = append $problems (printf "prepare.maxHistoryRounds: %d, but prepare.loss %s imitates earlier answers too, which prepare.layout trajectory leaves out where it cuts; use layout: steps, or 5 rounds, FIRE's longest" $rounds $prepare.loss) }}
+{{- end }}
 {{- if .Values.evaluate.enabled }}
 {{- $datasets := include "vlm-sft.datasets" . | fromJson }}
 {{- if not .Values.train.enabled }}

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlm_sft.genvalues.chart_rules import has_validation_set
-from vlm_sft.genvalues.image_advice import LONGEST_HISTORY
 
 Finding = tuple[tuple[str, ...], str]
 
@@ -14,25 +13,13 @@ _USUAL_RATES = {"lora": (1e-5, 1e-3), "full": (1e-7, 1e-4)}
 
 
 def advice(values: dict[str, Any]) -> Iterator[Finding]:
-    """Yield path and message of each oddity of a preparation and of a training run."""
+    """Yield path and message of each oddity of a training run."""
     train = values["train"]
-    yield from _history(values["prepare"])
     if not train["enabled"]:
         return
     if train["accelerator"] == "gpu":  # a smoke run on CPUs trains a tiny random model
         yield from _learning_rate(train["args"])
     yield from _validation(values)
-
-
-def _history(prepare: dict[str, Any]) -> Iterator[Finding]:
-    rounds = int(prepare["maxHistoryRounds"])
-    whole = prepare["layout"] == "trajectory" and prepare["loss"] != "last"  # answers with less history are not made
-    if prepare["enabled"] and prepare["dataset"] == "fire" and whole and rounds < LONGEST_HISTORY:
-        yield (
-            ("prepare", "maxHistoryRounds"),
-            f"{rounds}, and prepare.layout is trajectory: of longer ones the first answers are not imitated at all; "
-            f"use layout: steps, which keeps every answer, or {LONGEST_HISTORY} rounds, FIRE's longest",
-        )
 
 
 def _learning_rate(args: dict[str, Any]) -> Iterator[Finding]:

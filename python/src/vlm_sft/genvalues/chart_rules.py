@@ -16,6 +16,7 @@ from vlm_sft.genvalues.workload_rules import queue, workloads
 Values: TypeAlias = dict[str, Any]
 Finding: TypeAlias = tuple[tuple[str, ...], str]  # path of the key, message
 
+LONGEST_HISTORY = 5  # rounds before the last answer of FIRE's longest trajectories
 MAX_RELEASE_NAME = 40  # characters: a pod's hostname adds the Job's suffix and index and must fit 63
 
 
@@ -106,6 +107,12 @@ def _data(values: Values) -> Iterator[Finding]:
     if prepare["enabled"] and prepare["dataset"] and not prepare["imageRoots"] and not prepare["skipImages"]:
         message = "empty, and prepare.skipImages is false; name the folders that hold the images, or skip them"
         yield ("prepare", "imageRoots"), message
+    rounds, loss = int(prepare["maxHistoryRounds"]), prepare["loss"]
+    cuts = prepare["layout"] == "trajectory" and rounds < LONGEST_HISTORY
+    if prepare["enabled"] and prepare["dataset"] and cuts and loss != "last":
+        message = f"{rounds}, but prepare.loss {loss} imitates earlier answers too, which prepare.layout trajectory "
+        message += f"leaves out where it cuts; use layout: steps, or {LONGEST_HISTORY} rounds, FIRE's longest"
+        yield ("prepare", "maxHistoryRounds"), message
     if evaluate["enabled"]:
         if not train["enabled"]:
             yield ("evaluate", "enabled"), "true, and train.enabled is false; there is no run to evaluate"

@@ -5,11 +5,11 @@ from typing import Any
 
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.argument import argument
+from vlm_sft.genvalues.chart_rules import LONGEST_HISTORY
 
 Finding = tuple[tuple[str, ...], str]
 # FIRE: 1.9 kB a row with 2.6 answers, about 4.3 bytes a token (Qwen's tokenizer on English), rounded up
 ROUND_TOKENS = 170  # an answer and its feedback
-LONGEST_HISTORY = 5  # rounds of FIRE's longest trajectories
 _TOO_LONG = {"delete": "ms-swift leaves longer rows out", "split": "longer rows are split"}
 _LIMITS = ("MAX_PIXELS", "IMAGE_MAX_TOKEN_NUM")  # the first that is set counts
 
