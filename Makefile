@@ -62,8 +62,9 @@ $(VENV)/.uv:
 
 $(VENV)/.done: python/requirements-dev.txt python/pyproject.toml | $(VENV)/.uv
 	@echo "installing the pinned requirements into $(VENV) (about 6 GB)" >&2
-	@$(VENV)/.uv/bin/uv pip sync --quiet --require-hashes --python $(BIN)/python python/requirements-dev.txt
+	@$(VENV)/.uv/bin/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python python/requirements-dev.txt
 	@$(VENV)/.uv/bin/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e python
+	@$(BIN)/python -m compileall -q python/src
 	@touch $@
 
 $(TOOLS)/.done: tests/tools.py | $(VENV)/.uv
