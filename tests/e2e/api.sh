@@ -99,6 +99,31 @@ rollback() { # REVISION
   hooks 2>"$state/hooks" & pids+=($!)
   "$helm" rollback smoke "$1" -n "$namespace" --timeout 60s >/dev/null
 }
+# A namespace with a quota refuses each pod that leaves out a resource it counts; no controller runs to say what is used.
+quota() { # NAME RESOURCE=AMOUNT...
+  local hard
+  hard=$(printf '"%s",' "${@:2}" | sed 's/=/":"/g; s/,$//')
+  k create quota "$1" --hard "$(printf '%s,' "${@:2}" | sed 's/,$//')" >/dev/null
+  k patch quota "$1" --subresource=status --type merge \
+    -p "{\"status\":{\"hard\":{$hard},\"used\":{$(sed 's/":"[^"]*"/":"0"/g' <<<"$hard")}}}" >/dev/null
+}
+quotas() {
+  local file said
+  quota plenty requests.{cpu,memory}=4Ti limits.{cpu,memory}=4Ti requests.nvidia.com/gpu=64 pods=99
+  for file in "$root"/values/*.yaml "$root"/tests/data/chart/everything.yaml; do
+    "$helm" template x "$chart" -n "$namespace" -f "$file" | "$root/.venv/bin/python" tests/e2e/pods.py >"$state/pods"
+    k create --dry-run=server -f "$state/pods" >"$state/dry" 2>&1 || { cat "$state/dry" >&2; exit 1; }
+    same "a quota takes each pod of $(basename "$file")" \
+      "$(grep -c 'created (server dry run)' "$state/dry")" "$(grep -o '"kind": "Pod"' "$state/pods" | wc -l)"
+  done
+  k delete quota plenty >/dev/null
+  quota few requests.nvidia.com/gpu=3
+  said=$("$helm" template x "$chart" -n "$namespace" -f values/fire-4gpu.yaml |
+    "$root/.venv/bin/python" tests/e2e/pods.py | k create --dry-run=server -f - 2>&1 || true)
+  same "three GPUs are not four" "$(grep -o 'exceeded quota: few, requested: requests.nvidia.com/gpu=4' <<<"$said")" \
+    "exceeded quota: few, requested: requests.nvidia.com/gpu=4"
+  k delete quota few >/dev/null
+}
 suspended() { k get jobs -o 'jsonpath={range .items[*]}{.metadata.name}={.spec.suspend}{"\n"}{end}'; }
 train() { suspended | grep -e -train-; }
 
@@ -117,6 +142,7 @@ story() { # NAME HELM
         "$(grep -vc 'serverside-applied' "$state/dry" || true)" 0
     done
   done
+  quotas
   upgrade() { "$helm" upgrade --install smoke "$chart" -n "$namespace" -f values/smoke.yaml "$@" >/dev/null; }
 
   upgrade
