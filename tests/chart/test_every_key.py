@@ -25,6 +25,7 @@ BESIDES: dict[str, dict[str, Any]] = {
     "train.backend": {"train": {"sharding": "ddp", "args": {"num_train_epochs": 1}}},
     "train.parallel.sequence": {"train": {"gradientAccumulationSteps": None}},
     **dict.fromkeys((f"train.parallel.{size}" for size in ("tensor", "pipeline", "expert", "context")), MEGATRON),
+    "prepare.maxHistoryRounds": {"prepare": {"layout": "steps"}},
     "kueue.priorityClass": {"kueue": {"queueName": "team"}},
     "kueue.hold": {"kueue": {"queueName": "team"}},
     "train.runtimeRef.kind": {"train": {"launcher": "trainjob"}},

@@ -29,7 +29,6 @@ CHANGES: list[dict[str, Any]] = [
     {"train.args.tuner_type": "full", "train.args.lora_rank": 8, "train.args.target_modules": ["q_proj"]},
     {"train.accelerator": "cpu", "train.sharding": "zero2"}, {"storage.outputs.accessMode": "ReadWriteOnce"},
     {"storage.outputs.existingClaim": "mine"}, {"storage.cache.accessMode": "ReadWriteMany"}, {"prepare.imageRoots": []},
-    {"prepare.maxHistoryRounds": 4}, {"prepare.maxHistoryRounds": 3, "prepare.loss": "revisions"}, {"prepare.layout": "steps"},
     {"prepare.imageRoots": [], "prepare.skipImages": True}, {"train.resources.requests.memory": "65Gi"}, {"train.resources.limits.cpu": "500m"},
     {"prepare.resources.requests.cpu": 4.5}, {"train.resources.requests.memory": 80000000000}, {"train.resources.limits.memory": "8G"},
     {"jupyter.enabled": True, "jupyter.resources.limits": {"memory": "4096Mi"}}, {"train.shmSize": "65Gi"}, {"evaluate.shmSize": "1Ti"},
@@ -43,6 +42,7 @@ CHANGES: list[dict[str, Any]] = [
     {"serve.args": {"model": "x", "tensor-parallel-size": 2}}, {"sync.env": {"RCLONE_S3_SECRET_ACCESS_KEY": "x", "A": "b"}},
     {"tensorboard.enabled": True, "storage.outputs.accessMode": "ReadWriteOncePod"}, {"export.enabled": True, "export.resources.requests.memory": "1Ti"},
     {"image.tag": "latest"}, {"image.allowLatest": True}, {"fabric.env.MASTER_PORT": 1, "kueue.priorityClass": "high"},
+    {"prepare.maxHistoryRounds": 3, "prepare.loss": "revisions"},
 ]  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def test_the_draws_reach_every_rule(rules_chart: Path, tmp_path: Path) -> None:
         "train.parallel.sequence", "train.parallel.expert", "train.accelerator", "train.args.num_train_epochs", "train.args.save_only_model", "train.args.lora_rank", "train.args.target_modules",
         "storage.outputs.accessMode", "storage.cache.accessMode", "prepare.imageRoots", "train.resources.requests.memory", "train.shmSize", "train.args.model",
         "train.env.NNODES", "evaluate.env.HF_TOKEN", "evaluate.args.adapters", "export.enabled", "serve.model", "serve.image", "serve.args.model",
-        "sync.destination", "sync.secretName", "sync.env.RCLONE_S3_SECRET_ACCESS_KEY", "image.tag", "kueue.priorityClass",
+        "sync.destination", "sync.secretName", "sync.env.RCLONE_S3_SECRET_ACCESS_KEY", "image.tag", "kueue.priorityClass", "prepare.maxHistoryRounds",
     }  # fmt: skip
 
 
