@@ -100,12 +100,13 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["train.parallel.expert: got 8 GPUs, need a multiple of 16 (expert 8 x pipeline 2); use 16, or other sizes"],
     ),
     "shards that nothing after them reads": (
-        {"train": {"sharding": "fsdp2", "args": {"save_only_model": True}}, "evaluate": {"enabled": True}},
+        {"train": {"sharding": "fsdp2", "args": {"tuner_type": "full", "save_only_model": True}}, "evaluate": {"enabled": True}},
         [
-            "train.sharding: got fsdp2, whose checkpoints are shards, and evaluate.enabled reads whole ones; use zero3, or evaluate.enabled: false",
+            "train.sharding: got fsdp2, whose checkpoints of full tuning are shards, and evaluate.enabled reads whole ones; use zero3, or evaluate.enabled: false",
             "train.args.save_only_model: true, but the shards of train.sharding fsdp2 come with their optimizer; remove it, or use zero3",
         ],
     ),
+    "shards with an adapter beside them": ({"train": {"sharding": "fsdp2"}, "evaluate": {"enabled": True}}, []),
     "no data": (
         {"prepare": {"dataset": ""}},
         ["train.dataset: empty, and prepare.dataset makes none; name a dataset (a path or a hub id), or prepare one"],

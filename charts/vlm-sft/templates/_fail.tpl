@@ -109,8 +109,8 @@
 {{- $problems = append $problems (printf "train.sharding: got %s, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu" $train.sharding) }}
 {{- end }}
 {{- if and $train.enabled (eq $train.sharding "fsdp2") }}
-{{- if .Values.evaluate.enabled }}
-{{- $problems = append $problems "train.sharding: got fsdp2, whose checkpoints are shards, and evaluate.enabled reads whole ones; use zero3, or evaluate.enabled: false" }}
+{{- if and .Values.evaluate.enabled (eq (toString (get $train.args "tuner_type")) "full") }}
+{{- $problems = append $problems "train.sharding: got fsdp2, whose checkpoints of full tuning are shards, and evaluate.enabled reads whole ones; use zero3, or evaluate.enabled: false" }}
 {{- end }}
 {{- if eq (toString (get $train.args "save_only_model")) "true" }}
 {{- $problems = append $problems "train.args.save_only_model: true, but the shards of train.sharding fsdp2 come with their optimizer; remove it, or use zero3" }}

@@ -6,15 +6,17 @@ It appears under its name when it is whole, with the marker in it: {"checkpoint"
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from vlm_sft.errors import UserError
 from vlm_sft.train.finished_run import finished_checkpoint, is_adapter, needs_conversion
-from vlm_sft.train.megatron_checkpoint import TRACKER
+from vlm_sft.train.launch import argv
+from vlm_sft.train.megatron_checkpoint import TRACKER, is_of_megatron
 from vlm_sft.train.preflight import visible_gpus
-from vlm_sft.train.swift_command import run_swift
+from vlm_sft.train.swift_command import run_command, run_swift
 
 FOLDER, MARKER = "export", "export.json"
 # What a checkpoint of whole weights holds besides the model: optimizer, random states, the trainer's own notes.
@@ -70,9 +72,12 @@ def exported_from(folder: Path) -> str | None:
 
 def _write(checkpoint: Path, folder: Path, gpus: int, say: Callable[[str], None]) -> None:
     env = dict(os.environ) if gpus else {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    if needs_conversion(checkpoint):
+    if needs_conversion(checkpoint) and is_of_megatron(checkpoint):
         env["NPROC_PER_NODE"] = str(gpus or 1)
         run_swift("export", _megatron_arguments(checkpoint, folder), env, say, program="megatron")
+    elif needs_conversion(checkpoint):
+        convert = argv({"checkpoint": checkpoint, "output_dir": folder})
+        run_command("conversion", [sys.executable, "-m", "vlm_sft.export.fsdp_shards", *convert], env, say)
     elif is_adapter(checkpoint):
         merge = {"adapters": str(checkpoint), "merge_lora": True, "output_dir": str(folder), "use_hf": True}
         run_swift("export", merge, env, say)

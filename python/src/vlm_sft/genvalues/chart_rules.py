@@ -134,8 +134,8 @@ def _backend(values: Values) -> Iterator[Finding]:
         message = f"got {train['sharding']}, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu"
         yield ("train", "sharding"), message
     if train["enabled"] and train["sharding"] == "fsdp2":
-        if values["evaluate"]["enabled"]:
-            message = "got fsdp2, whose checkpoints are shards, and evaluate.enabled reads whole ones; "
+        if values["evaluate"]["enabled"] and train["args"].get("tuner_type") == "full":
+            message = "got fsdp2, whose checkpoints of full tuning are shards, and evaluate.enabled reads whole ones; "
             yield ("train", "sharding"), message + "use zero3, or evaluate.enabled: false"
         if train["args"].get("save_only_model") is True:
             message = "true, but the shards of train.sharding fsdp2 come with their optimizer; remove it, or use zero3"

@@ -15,6 +15,7 @@ from pathlib import Path
 from vlm_sft.train import megatron_checkpoint
 
 NAME = re.compile(r"checkpoint-(\d+)")
+FSDP_SHARDS = "pytorch_model_fsdp_0"  # accelerate's name for the folder of FSDP2's shards
 INCOMPLETE, UNREADABLE = "incomplete", "unreadable"  # prefixes of what was set aside
 CHECKSUM_LIMIT_BYTES = 4 << 30  # read in seconds, and the ranks find it in the page cache; larger: only its directory
 HEADER_LIMIT_BYTES = 100 << 20  # safetensors' own limit for its JSON header
@@ -52,7 +53,7 @@ def incomplete(checkpoint: Path, world_size: int) -> str | None:
     if missing := _missing_states(names, world_size) or _missing_index(checkpoint):
         return f"{missing} is missing"
     weights = [path for path in checkpoint.iterdir() if path.suffix == ".safetensors"]
-    sharded = any(name.startswith(("global_step", "pytorch_model_fsdp")) for name in names)
+    sharded = any(name.startswith("global_step") or name == FSDP_SHARDS for name in names)
     if not weights and not sharded:
         return "no weights"
     for path in weights:
@@ -115,7 +116,7 @@ def _missing_states(names: set[str], world_size: int) -> str | None:
 
 def _missing_index(checkpoint: Path) -> str | None:
     """Return the index of FSDP2's shards that is not there; torch's distributed checkpoint writes it after them."""
-    folders = [*checkpoint.glob("pytorch_model_fsdp_*"), *checkpoint.glob("optimizer_*")]
+    folders = [checkpoint / FSDP_SHARDS, *checkpoint.glob("optimizer_*")]
     indices = (folder / ".metadata" for folder in sorted(folders) if folder.is_dir())
     return next((f"{index.parent.name}/.metadata" for index in indices if not index.is_file()), None)
 

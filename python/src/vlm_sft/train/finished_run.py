@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vlm_sft.errors import ConfigError
+from vlm_sft.train.checkpoint import FSDP_SHARDS
 from vlm_sft.train.megatron_checkpoint import is_of_megatron
 from vlm_sft.train.run_report import FILE, read_report
 
@@ -26,8 +27,9 @@ def finished_checkpoint(run_dir: Path) -> Path:
 
 
 def needs_conversion(checkpoint: Path) -> bool:
-    """Tell whether the weights are there in Megatron-Core's own format alone; ms-swift mostly writes both."""
-    return is_of_megatron(checkpoint) and not any(checkpoint.glob("*.safetensors"))
+    """Tell whether the weights are there in the trainer's own format alone: Megatron-Core's, or FSDP2's shards."""
+    own = is_of_megatron(checkpoint) or (checkpoint / FSDP_SHARDS).is_dir()
+    return own and not any(checkpoint.glob("*.safetensors"))
 
 
 def is_adapter(checkpoint: Path) -> bool:

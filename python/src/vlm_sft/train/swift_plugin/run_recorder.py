@@ -129,6 +129,13 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
             gradients = {n: p.grad for n, p in _trainable(kwargs["model"]).items() if p.grad is not None}
             self.record["gradient_fingerprints"] = gather(fingerprint(gradients))
 
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Make a checkpoint of shards one that a run can be resumed from."""
+        if self.trainer.is_fsdp_enabled:
+            from vlm_sft.train.swift_plugin.fsdp_checkpoint import complete
+
+            complete(self.trainer.model, Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Record how the run ended and write the file once a node; all ranks wait for it."""
         seconds = time.monotonic() - self.started_s
