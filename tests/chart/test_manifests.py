@@ -96,6 +96,34 @@ def test_every_container_has_requests_limits_and_writable_folders(render: Render
             assert container["command"][0] == PROGRAMS.get(component, "vlm-sft"), "an argument list, never a shell line"
 
 
+def test_what_others_connect_to_says_when_it_is_ready_and_what_ends_has_no_probe(
+    render: Render, everything: Path
+) -> None:
+    probes = {}
+    for component, pod in pods(render(everything)):
+        for container in containers(pod):
+            probes[component] = {name for name in container if name.endswith("Probe")}
+            assert bool(container.get("ports")) == ("readinessProbe" in probes[component]), component
+    assert {component for component, found in probes.items() if found} == {"jupyter", "serve", "tensorboard"}
+
+
+def test_every_object_says_what_it_is_and_whose(render: Render, everything: Path) -> None:
+    for manifest in render(everything):
+        labels = manifest["metadata"]["labels"]
+        assert manifest["metadata"]["name"].startswith("x-")
+        assert labels["app.kubernetes.io/instance"] == "x"
+        assert labels["app.kubernetes.io/managed-by"] == "Helm"
+        assert {
+            "app.kubernetes.io/name",
+            "app.kubernetes.io/version",
+            "app.kubernetes.io/component",
+            "helm.sh/chart",
+        } <= labels.keys()
+        inner = manifest.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", labels)
+        for name in ("name", "instance", "component"):
+            assert inner[f"app.kubernetes.io/{name}"] == labels[f"app.kubernetes.io/{name}"]
+
+
 def test_gpus_go_to_those_who_ask(render: Render, everything: Path) -> None:
     asked = {
         (component, container["name"]): container["resources"]["limits"].get("nvidia.com/a100", 0)
