@@ -95,6 +95,22 @@ def assert_same_end(run_dir: Path, undisturbed: dict[str, Any], stopped: dict[st
     assert resumed["tokens"] == undisturbed["tokens"]
 
 
+def test_a_signal_before_python_has_imported_anything_is_not_lost(sample: Path, tmp_path: Path) -> None:
+    trainer = start(write_config(sample, tmp_path / "run"))
+    deadline = time.monotonic() + 60
+    while not held(trainer.pid) & 1 << signal.SIGTERM - 1:
+        assert time.monotonic() < deadline
+    trainer.send_signal(signal.SIGTERM)
+    assert trainer.wait(timeout=60) == 75
+    assert not (tmp_path / "run" / "run_report.json").exists()
+
+
+def held(pid: int) -> int:
+    """Return the mask of the signals that a process blocks."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("SigBlk:")[1].split()[0], 16)
+
+
 def test_a_run_stopped_by_sigterm_goes_on_to_the_same_adapter(
     sample: Path, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:

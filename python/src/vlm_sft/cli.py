@@ -1,5 +1,12 @@
 """`vlm-sft`: what the pods of the chart run, each as one sub-command; every one works on a laptop too."""
 
+import sys
+
+from vlm_sft.train.stop_signals import hold_signals
+
+if sys.argv[1:2] == ["train"]:  # before what takes time to import
+    hold_signals()
+
 import click
 
 from vlm_sft import __version__

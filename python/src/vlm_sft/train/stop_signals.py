@@ -3,19 +3,27 @@
 import signal
 from types import FrameType, TracebackType
 
+NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
+
+def hold_signals() -> None:
+    """Let the kernel keep signals until a `StopSignals` is entered, which counts them then.
+
+    It drops a signal that a container's first process does not handle, but not one that is blocked.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
+
 
 class StopSignals:
-    """Counts SIGTERM and SIGINT from entering to leaving; the handlers that were there before come back then.
-
-    It must be entered early: the kernel drops a signal that a container's first process does not handle.
-    """
+    """Counts SIGTERM and SIGINT from entering to leaving; the handlers that were there before come back then."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def __enter__(self) -> "StopSignals":
         """Start to count."""
-        self._previous = {number: signal.signal(number, self._add) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._previous = {number: signal.signal(number, self._add) for number in NUMBERS}
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
