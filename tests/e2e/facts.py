@@ -53,6 +53,17 @@ def start_reader(k: Client, claim: str, pod_name: str = READER) -> None:
     k.kubectl("wait", "--for=condition=Ready", f"pod/{pod_name}", "--timeout=120s")
 
 
+def ask(k: Client, url: str, body: object = None) -> Any:
+    """Return what a Service of the namespace answers to a pod in it, as JSON; with a body it is a POST."""
+    program = (
+        "import sys, urllib.request as r; "
+        "q = r.Request(sys.argv[1], sys.argv[2].encode() or None, {'Content-Type': 'application/json'}); "
+        "sys.stdout.write(r.urlopen(q, timeout=120).read().decode())"
+    )
+    text = json.dumps(body) if body is not None else ""
+    return json.loads(k.kubectl("exec", READER, "--", "python", "-c", program, url, text))
+
+
 def run_dir(k: Client, release: str) -> str:
     """Return the run directory that a release's training Job names."""
     directory: str = k.job(release, "train")["metadata"]["annotations"]["vlm-sft/run-dir"]

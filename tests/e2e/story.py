@@ -6,6 +6,7 @@ from client import Client, NotHereError, StepError
 from facts import (
     READER,
     TRAINED_S,
+    ask,
     check,
     identities,
     index,
@@ -81,6 +82,23 @@ def an_upgrade_with_the_same_values_changes_nothing(k: Client) -> None:
     before = identities(k, "smoke")
     k.deploy("smoke", *SMOKE)
     check("the Jobs are the same objects", identities(k, "smoke"), before)
+
+
+def a_finished_run_is_served_and_its_curves_are_shown(k: Client) -> None:
+    run, before = run_dir(k, "smoke"), identities(k, "smoke")
+    small = "resources.requests.cpu=500m,serve.resources.requests.memory=2Gi,serve.resources.limits.memory=4Gi"
+    options = f"serve.enabled=true,serve.model={run},serve.shmSize=256Mi,serve.{small},tensorboard.enabled=true"
+    k.deploy("smoke", *SMOKE, "--set", options)
+    for name in ("serve", "tensorboard"):
+        k.kubectl("rollout", "status", f"deployment/smoke-{name}", "--timeout=600s")
+    check("the Jobs are the same objects", identities(k, "smoke"), before)
+    request = {"model": "smoke", "max_tokens": 4, "messages": [{"role": "user", "content": "What is it?"}]}
+    answer = ask(k, "http://smoke-serve:8000/v1/chat/completions", request)
+    check("it answers in words", [type(c["message"]["content"]) for c in answer["choices"]], [str])
+    shown = ask(k, "http://smoke-tensorboard:6006/data/runs")
+    check("the run's curves are there", any(name.startswith(run.rpartition("/")[2]) for name in shown), True)
+    k.deploy("smoke", *SMOKE)
+    k.wait("the server is gone", 120, lambda: not k.pods("smoke", "serve") + k.pods("smoke", "tensorboard"))
 
 
 def two_nodes_train_as_one_group(k: Client) -> None:
@@ -175,28 +193,43 @@ def helm_test_passes(k: Client) -> None:
 def kueue_reserves_no_quota_before_the_data_is_ready(k: Client) -> None:
     require(k, "clusterqueues.kueue.x-k8s.io")
     k.kubectl("apply", "-f", "-", stdin=QUEUE.format(namespace=k.namespace))
-    k.deploy(
-        "queued",
-        *SMOKE,
-        *SHARED,
-        "--set",
-        "evaluate.enabled=false,export.enabled=false,kueue.queueName=research,prepare.outputDir=/outputs/queued",
-    )
+    options = queued(k, "queued", "gate")
     k.wait("the training's workload is there", 60, lambda: workload(k, "queued", "train"))
     check("training has no quota while preparation runs", reserved(workload(k, "queued", "train")), False)
-    check("no training pod exists", k.pods("queued", "train"), [])
-    k.wait_for_job("queued", "prepare", PREPARED_S)
-    k.wait("quota is reserved for training", 120, lambda: reserved(workload(k, "queued", "train")))
-    before = identities(k, "queued")
-    k.deploy(
-        "queued",
-        *SMOKE,
-        *SHARED,
-        "--set",
-        "evaluate.enabled=false,export.enabled=false,kueue.queueName=research,prepare.outputDir=/outputs/queued",
+    admitted_once_prepared(k, "queued", options)
+
+
+def kueue_sees_no_job_that_is_labelled_late(k: Client) -> None:
+    require(k, "clusterqueues.kueue.x-k8s.io")
+    options = queued(k, "late", "label")
+    job = k.job("late", "train")
+    check("training has no queue yet", "kueue.x-k8s.io/queue-name" in job["metadata"]["labels"], False)
+    check("it is held", job["spec"]["suspend"], True)
+    check("Kueue made no workload of it", workload(k, "late", "train"), None)
+    admitted_once_prepared(k, "late", options)
+
+
+def queued(k: Client, release: str, hold: str) -> tuple[str, ...]:
+    """Deploy a short run into the queue; return the options."""
+    kueue = f"kueue.queueName=research,kueue.hold={hold},prepare.outputDir=/outputs/{release},train.args.max_steps=10"
+    options = (*SMOKE, *SHARED, "--set", f"evaluate.enabled=false,export.enabled=false,{kueue}")
+    k.deploy(release, *options)
+    return options
+
+
+def admitted_once_prepared(k: Client, release: str, options: tuple[str, ...]) -> None:
+    """Follow a queued release to its end; an upgrade in between changes nothing."""
+    check("no training pod exists", k.pods(release, "train"), [])
+    k.wait_for_job(release, "prepare", PREPARED_S)
+    k.wait(
+        "quota is reserved for training",
+        120,
+        lambda: (found := workload(k, release, "train")) and reserved(found),
     )
-    check("an upgrade changes nothing that Kueue admitted", identities(k, "queued"), before)
-    k.wait_for_job("queued", "train", TRAINED_S)
+    before = identities(k, release)
+    k.deploy(release, *options)
+    check("an upgrade changes nothing that Kueue admitted", identities(k, release), before)
+    k.wait_for_job(release, "train", TRAINED_S)
 
 
 QUEUE = """
