@@ -52,6 +52,20 @@ def test_a_checkpoint_that_is_gone_and_data_that_is_missing_are_named(tmp_path: 
     )
 
 
+def test_shards_are_evaluated_as_their_export(tmp_path: Path) -> None:
+    checkpoint = finish(tmp_path)
+    (checkpoint / "pytorch_model_fsdp_0").mkdir(parents=True)
+    ended = evaluate(tmp_path, write_config(tmp_path))
+    assert ended.returncode == 42
+    assert (
+        ended.stderr == f"error: {checkpoint}: shards, which ms-swift cannot load; first `vlm-sft export {tmp_path}`\n"
+    )
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "export.json").write_text(json.dumps({"checkpoint": str(checkpoint)}))
+    ended = evaluate(tmp_path, write_config(tmp_path, no_such_argument=1))
+    assert f"generating with {tmp_path}/export\n" in ended.stderr
+
+
 def test_a_config_that_ms_swift_refuses_leaves_no_predictions(tmp_path: Path) -> None:
     checkpoint = finish(tmp_path)
     checkpoint.mkdir()

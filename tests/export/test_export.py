@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from vlm_sft.errors import ConfigError, UserError
 from vlm_sft.export import run
+from vlm_sft.train.finished_run import exported
 
 Call = tuple[str, str, dict[str, Any], dict[str, str]]
 
@@ -64,7 +65,7 @@ def test_a_later_checkpoint_takes_the_place_of_an_earlier_one(tmp_path: Path, ca
     (tmp_path / "export" / "export.json").write_text('{"checkpoint": "checkpoint-1"}')
     (tmp_path / "export" / "old").touch()
     run.export(tmp_path, 0, print)
-    assert run.exported_from(tmp_path / "export") == str(checkpoint)
+    assert exported(tmp_path, checkpoint) == tmp_path / "export"
     assert not (tmp_path / "export" / "old").exists()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from vlm_sft.atomic_file import atomic_write
 from vlm_sft.errors import ConfigError, UserError
 from vlm_sft.evaluate.scores import Scores, score, table
-from vlm_sft.train.finished_run import finished_checkpoint
+from vlm_sft.train.finished_run import finished_checkpoint, is_adapter, loadable
 from vlm_sft.train.preflight import visible_gpus
 from vlm_sft.train.swift_command import run_swift
 from vlm_sft.train.swift_config import SwiftConfig
@@ -25,6 +25,7 @@ def evaluate(config: SwiftConfig, run_dir: Path, gpus: int, say: Callable[[str],
         UserError: GPUs are missing, or ms-swift failed.
     """
     checkpoint = finished_checkpoint(run_dir)
+    model = loadable(run_dir, checkpoint)
     identity = _identity(config, checkpoint)
     folder = run_dir / "evaluation"
     if not force and (former := _former(folder / "scores.json", identity)):
@@ -33,7 +34,7 @@ def evaluate(config: SwiftConfig, run_dir: Path, gpus: int, say: Callable[[str],
     if gpus and len(visible_gpus()) < gpus:
         raise UserError(f"GPUs: {len(visible_gpus())} visible, need {gpus}; look at `kubectl describe pod`")
     folder.mkdir(exist_ok=True)
-    predictions = _generate(config, checkpoint, folder, say)
+    predictions = _generate(config, model, folder, say)
     with predictions.open("rb") as lines:
         scores = score(lines)
     with atomic_write(folder / "scores.json") as file:
@@ -62,17 +63,12 @@ def _former(path: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     return former if isinstance(former, dict) and former.get("identity") == identity else None
 
 
-def _generate(config: SwiftConfig, checkpoint: Path, folder: Path, say: Callable[[str], None]) -> Path:
+def _generate(config: SwiftConfig, model: Path, folder: Path, say: Callable[[str], None]) -> Path:
     """Run `swift infer` to its end and return its result file, which appears under its name when it is whole."""
     predictions, growing = folder / "predictions.jsonl", folder / "predictions.jsonl.tmp"
     growing.unlink(missing_ok=True)  # ms-swift appends to what is there
-    args = dict(config.args)
-    if (checkpoint / "adapter_config.json").is_file():
-        args["adapters"] = str(checkpoint)
-    else:
-        args["model"] = str(checkpoint)
-    args["result_path"] = str(growing)
-    say(f"generating with {checkpoint}")
+    args = {**config.args, "adapters" if is_adapter(model) else "model": str(model), "result_path": str(growing)}
+    say(f"generating with {model}")
     run_swift("infer", args, {**config.env, **os.environ}, say)
     if not growing.is_file():
         raise UserError(f"swift infer: ended without {growing}; its log above says which rows it left out")

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from vlm_sft.errors import UserError
-from vlm_sft.train.finished_run import finished_checkpoint, is_adapter, needs_conversion
+from vlm_sft.train.finished_run import EXPORT, MARKER, exported, finished_checkpoint, is_adapter, needs_conversion
 from vlm_sft.train.launch import argv
 from vlm_sft.train.megatron_checkpoint import TRACKER, is_of_megatron
 from vlm_sft.train.preflight import visible_gpus
 from vlm_sft.train.swift_command import run_command, run_swift
 
-FOLDER, MARKER = "export", "export.json"
 # What a checkpoint of whole weights holds besides the model: optimizer, random states, the trainer's own notes.
 NO_MODEL = (
     "optimizer*",
@@ -40,13 +39,13 @@ def export(run_dir: Path, gpus: int, say: Callable[[str], None]) -> Path:
         ConfigError: there is no finished run or no checkpoint: another try would end alike.
         UserError: GPUs are missing, the disk is full, or ms-swift failed.
     """
-    checkpoint, folder = finished_checkpoint(run_dir), run_dir / FOLDER
-    if exported_from(folder) == str(checkpoint):
+    checkpoint, folder = finished_checkpoint(run_dir), run_dir / EXPORT
+    if exported(run_dir, checkpoint):
         say(f"{folder}: exported before from this checkpoint")
         return folder
     if gpus and len(visible_gpus()) < gpus:
         raise UserError(f"GPUs: {len(visible_gpus())} visible, need {gpus}; look at `kubectl describe pod`")
-    growing = run_dir / f"{FOLDER}.tmp"
+    growing = run_dir / f"{EXPORT}.tmp"
     shutil.rmtree(growing, ignore_errors=True)  # of a pod that was lost
     say(f"exporting {checkpoint}")
     try:
@@ -59,15 +58,6 @@ def export(run_dir: Path, gpus: int, say: Callable[[str], None]) -> Path:
     except OSError as error:
         raise UserError(f"{growing}: {error.strerror}; the export needs the size of the whole model there") from None
     return folder
-
-
-def exported_from(folder: Path) -> str | None:
-    """Return the checkpoint that a finished export was made of; None when there is none."""
-    try:
-        marker = json.loads((folder / MARKER).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return str(marker.get("checkpoint")) if isinstance(marker, dict) else None
 
 
 def _write(checkpoint: Path, folder: Path, gpus: int, say: Callable[[str], None]) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from vlm_sft.export.run import FOLDER, exported_from
-from vlm_sft.train.finished_run import finished_checkpoint, is_adapter
+from vlm_sft.train.finished_run import exported, finished_checkpoint, is_adapter, loadable
 from vlm_sft.train.launch import argv
 from vlm_sft.train.run_report import FILE
 from vlm_sft.train.swift_config import read_swift_config
@@ -43,12 +42,11 @@ def chosen(model: str) -> dict[str, str]:
     """Return the arguments of ms-swift that name what is served.
 
     Raises:
-        ConfigError: a run directory whose run is not finished, or whose checkpoint is gone.
+        ConfigError: a run directory whose run is not finished, whose checkpoint is gone, or is to be exported first.
     """
     folder = Path(model)
     if not (folder / FILE).is_file():
         return {"model": model}
     checkpoint = finished_checkpoint(folder)
-    if exported_from(folder / FOLDER) == str(checkpoint):
-        return {"model": str(folder / FOLDER)}
-    return {"adapters" if is_adapter(checkpoint) else "model": str(checkpoint)}
+    model_folder = exported(folder, checkpoint) or loadable(folder, checkpoint)
+    return {"adapters" if is_adapter(model_folder) else "model": str(model_folder)}
