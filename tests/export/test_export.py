@@ -78,6 +78,7 @@ def test_whole_weights_are_linked_without_the_optimizer(tmp_path: Path, calls: l
         "optimizer.pt",
         "rng_state_0.pth",
         "scheduler.pt",
+        "zero_to_fp32.py",
     )
     (checkpoint / "global_step3").mkdir()
     run.export(tmp_path, 0, print)

@@ -20,8 +20,11 @@ ENV = {"NPROC_PER_NODE": 2, "IMAGE_MAX_TOKEN_NUM": 64, "OMP_NUM_THREADS": 1}
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample with its tiny model, prepared."""
-    folder = tmp_path_factory.mktemp("sample")
+    return make_sample(tmp_path_factory.mktemp("sample"))
+
+
+def make_sample(folder: Path) -> Path:
+    """Write the sample with its tiny model, and prepare it."""
     vlm_sft("sample", folder)
     images = ("--image-root", folder / "images")
     vlm_sft("prepare", "fire", "--input", folder / "fire", "--output-dir", folder / "fire_bc", *images)

@@ -29,6 +29,7 @@ NO_MODEL = (
     "trainer_state.json",
     "training_args.bin",
     "latest",
+    "zero_to_*.py",
 )
 
 
