@@ -4,29 +4,32 @@ import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "python" / "src" / "vlm_sft"
-COMMON = {"errors", "atomic_file", "lazy_group", "__version__"}
+COMMON = {"errors", "atomic_file", "lazy_group", "stop_signals", "__version__"}
 ALLOWED = {
     "cli": set(),  # imports its commands by name, when they are run
     "errors": set(),
     "lazy_group": set(),
     "atomic_file": set(),
+    "stop_signals": set(),
     "images": {"prepare"},
     "prepare": {"images"},
     "sample": set(),
     "train": {"cluster", "genvalues"},
     "evaluate": {"train"},
     "export": {"train"},
-    "serve": {"train", "export"},
+    "serve": {"train"},
     "cluster": set(),
     "ddp_check": set(),
     "genvalues": set(),
 }
 HEAVY = {"torch", "transformers", "datasets", "peft", "swift"}
 MAY_IMPORT_HEAVY = {
+    "train/swift_plugin/fsdp_checkpoint.py",
     "train/swift_plugin/megatron_callbacks.py",
     "train/swift_plugin/run_recorder.py",
     "genvalues/swift_args_table.py",
     "prepare/token_cost.py",
+    "export/fsdp_shards.py",
     "ddp_check/rank.py",
     "serve/server.py",
 }

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from vlm_sft.errors import UserError
+from vlm_sft.stop_signals import StopSignals
 from vlm_sft.train.gang import Attempt, Gang, Peer, call_roll
 from vlm_sft.train.place import Place
 from vlm_sft.train.run_report import FILE
-from vlm_sft.train.stop_signals import StopSignals
 from vlm_sft.train.waiting import StoppedWaitingError, waiting
 
 Joined = Future[tuple[Gang, Attempt]]

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from vlm_sft.stop_signals import StopSignals
 from vlm_sft.train.gang import Gang
 from vlm_sft.train.launch import Launch
-from vlm_sft.train.stop_signals import StopSignals
 from vlm_sft.train.supervisor import Ended, supervise
 
 WAITS_FOR_STOP_FILE = """

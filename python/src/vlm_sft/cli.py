@@ -2,7 +2,7 @@
 
 import sys
 
-from vlm_sft.train.stop_signals import hold_signals
+from vlm_sft.stop_signals import hold_signals
 
 if sys.argv[1:2] == ["train"]:  # before what takes time to import
     hold_signals()

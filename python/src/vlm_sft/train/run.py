@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_sft.errors import EXIT_CONFIG
+from vlm_sft.stop_signals import StopSignals
 from vlm_sft.train.checkpoint import INCOMPLETE, UNREADABLE, free_space, newest_complete, older, set_aside, size_gib
 from vlm_sft.train.failure import Kills, explain, read_failures, read_kills, unreadable_checkpoint
 from vlm_sft.train.gang import call_roll
@@ -19,7 +20,6 @@ from vlm_sft.train.place import Place, read_place
 from vlm_sft.train.preflight import Needs, problems
 from vlm_sft.train.run_data import changed_data, data_files
 from vlm_sft.train.run_report import RunReport, evidence, is_finished, read_report, table, versions, write_report
-from vlm_sft.train.stop_signals import StopSignals
 from vlm_sft.train.supervisor import RECORD, Ended, supervise
 from vlm_sft.train.swift_config import SwiftConfig
 from vlm_sft.train.waiting import StoppedWaitingError, waiting

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlm_sft.stop_signals import StopSignals
 from vlm_sft.train.gang import Gang
 from vlm_sft.train.launch import Launch
-from vlm_sft.train.stop_signals import StopSignals
 
 STOP, RECORD = "stop", "record.json"  # names that `swift_plugin` knows as well
 TORCHRUN_KILLS_AFTER_S = 30  # torchrun gives its workers this long after SIGTERM, then kills them

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from vlm_sft.errors import UserError
+from vlm_sft.stop_signals import StopSignals
 from vlm_sft.train.gang import Gang
 from vlm_sft.train.launch import Launch, argv, entry_point, torchrun
-from vlm_sft.train.stop_signals import StopSignals
 from vlm_sft.train.supervisor import supervise
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vlm_sft.errors import UserError
+from vlm_sft.stop_signals import StopSignals
 from vlm_sft.train.run_report import is_finished
-from vlm_sft.train.stop_signals import StopSignals
 
 TELL_EVERY_S = 60.0
 WAY_OUT = "look at the other pods of this Job (kubectl get pods): pending, or failed? and at its headless Service"
