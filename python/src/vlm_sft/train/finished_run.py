@@ -8,10 +8,8 @@ from vlm_sft.train.checkpoint import FSDP_SHARDS
 from vlm_sft.train.megatron_checkpoint import is_of_megatron
 from vlm_sft.train.run_report import FILE, read_report
 
-EXPORT, MARKER = (
-    "export",
-    "export.json",
-)  # folder of a run, and the file in it: {"checkpoint": "RUN_DIR/checkpoint-500"}
+# A folder of the run, and the file in it that says what it was made of: {"checkpoint": "RUN_DIR/checkpoint-500"}
+EXPORT, MARKER = "export", "export.json"
 
 
 def finished_checkpoint(run_dir: Path) -> Path:
