@@ -34,7 +34,7 @@ goldens: setup ## render the goldens and the table of the chart README anew
 	@cd python && ../$(BIN)/python -m pytest -c pyproject.toml -q ../tests/chart --update-goldens
 
 swift-args: setup ## read ms-swift's arguments anew from the installed release
-	@$(BIN)/python -m vlm_sft.genvalues.swift_args_table
+	@$(BIN)/python -m vlm_sft.swift_arguments.make_table
 
 bench: setup ## measure speed and memory against their floors
 	@for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -12,14 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vlm_sft.genvalues import activation_bytes
-from vlm_sft.genvalues.known_models import find_shape, known_models
-from vlm_sft.genvalues.lora import Lora
-from vlm_sft.genvalues.memory import GIB, HIGH, LOW, SLACK_GIB, SLACK_LIMIT, SLACK_SHARE, estimate
-from vlm_sft.genvalues.parameters import count
-from vlm_sft.genvalues.run_shape import RunShape
-from vlm_sft.genvalues.shape import from_config
-from vlm_sft.genvalues.state_bytes import states
+from vlm_sft.genvalues.sizing import activation_bytes
+from vlm_sft.genvalues.sizing.known_models import find_shape, known_models
+from vlm_sft.genvalues.sizing.lora import Lora
+from vlm_sft.genvalues.sizing.memory import GIB, HIGH, LOW, SLACK_GIB, SLACK_LIMIT, SLACK_SHARE, estimate
+from vlm_sft.genvalues.sizing.parameters import count
+from vlm_sft.genvalues.sizing.run_shape import RunShape
+from vlm_sft.genvalues.sizing.shape import from_config
+from vlm_sft.genvalues.sizing.state_bytes import states
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data" / "memory"

@@ -21,8 +21,8 @@ from chart_keys import (
     value_at,
     value_keys,
 )
-from vlm_sft.genvalues.chart import load_chart
-from vlm_sft.genvalues.values_table import values_table
+from vlm_sft.genvalues.commands.values_table import values_table
+from vlm_sft.genvalues.values.chart import load_chart
 
 SECTIONS = [key for key, part in KEYS.items() if "properties" in part]
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)

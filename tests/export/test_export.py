@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from vlm_sft.errors import ConfigError, UserError
 from vlm_sft.export import run
-from vlm_sft.train.finished_run import exported
+from vlm_sft.runs.finished_run import exported
 
 Call = tuple[str, str, dict[str, Any], dict[str, str]]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vlm_sft.genvalues.go_scalar import number_text
+from vlm_sft.genvalues.values.go_scalar import number_text
 
 # The template hands all values out in a message, which survives both Helms' logging because it is base64.
 PRINT_VALUES = '{{- fail (printf "<%s:%s>" .Chart.Name (.Values | toJson | b64enc)) }}\n'

@@ -5,9 +5,9 @@
 from pathlib import Path
 
 from click.testing import CliRunner
-from vlm_sft.genvalues.chart import load_chart
 from vlm_sft.genvalues.cli import main
 from vlm_sft.genvalues.experiment import load_experiment
+from vlm_sft.genvalues.values.chart import load_chart
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from vlm_sft.images.fire_layout import REWRITES
+from vlm_sft.datasets.fire.layout import REWRITES
 from vlm_sft.images.resolve import ImageRoots, NoImage, UncheckedImages
 
 ESCAPES = [

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vlm_sft.datasets.conversation import REASONS, Conversation, Drop
+from vlm_sft.datasets.fire import rows as fire
+from vlm_sft.datasets.readers.source import SplitFile
 from vlm_sft.errors import UserError
-from vlm_sft.prepare import fire
-from vlm_sft.prepare.conversation import REASONS, Conversation, Drop
 from vlm_sft.prepare.runner import prepare
 from vlm_sft.prepare.settings import Settings
-from vlm_sft.prepare.source import SplitFile
 from vlm_sft.prepare.swift_row import Form
 
 GOOD = {"id": 1, "image": "vg/1.jpg", "question": "q", "conversations": [{"role": "student", "value": "a"}]}

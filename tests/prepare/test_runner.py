@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from vlm_sft.datasets.fire import rows as fire
+from vlm_sft.datasets.readers.source import SplitFile
 from vlm_sft.images import resolve
-from vlm_sft.prepare import fire, runner
+from vlm_sft.prepare import runner
 from vlm_sft.prepare.duplicates import DuplicateIds
 from vlm_sft.prepare.settings import Settings
-from vlm_sft.prepare.source import SplitFile
 from vlm_sft.prepare.stats import SplitStats
 from vlm_sft.prepare.swift_row import Form
 

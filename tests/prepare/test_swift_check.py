@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from vlm_sft.prepare.conversation import Drop
+from vlm_sft.datasets.conversation import Drop
 from vlm_sft.prepare.swift_check import problem_of
 
 

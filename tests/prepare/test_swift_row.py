@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vlm_sft.prepare.conversation import Conversation, Turn
+from vlm_sft.datasets.conversation import Conversation, Turn
 from vlm_sft.prepare.layout_cost import LayoutCost, LayoutCosts, count
 from vlm_sft.prepare.swift_check import problem_of
 from vlm_sft.prepare.swift_row import LAYOUTS, Form, imitated_answers, is_cut, samples

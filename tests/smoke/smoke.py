@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from local_jobs import LocalJobs, Step
 from proofs import Proof, proofs
-from vlm_sft.train.run_report import table
+from vlm_sft.runs.report import table
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".smoke"

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from vlm_sft.runs.swift_config import SwiftConfig
 from vlm_sft.train.failure import Kills, RankFailure, explain, read_failures, read_kills, unreadable_checkpoint
-from vlm_sft.train.swift_config import SwiftConfig
 
 CONFIG = SwiftConfig(
     Path("train.yaml"), {"output_dir": "/outputs/fire", "per_device_train_batch_size": 2, "max_length": 8192}, {}

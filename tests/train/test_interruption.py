@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from vlm_sft.train.checkpoint import newest_complete
+from vlm_sft.runs.checkpoint import newest_complete
 
 BIN = Path(sys.executable).parent
 STEPS = 40

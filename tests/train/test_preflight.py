@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 
 import pytest
+from vlm_sft.runs.swift_config import SwiftConfig
 from vlm_sft.train.preflight import Needs, Problem, problems
-from vlm_sft.train.swift_config import SwiftConfig
 
 NOTHING = Needs(gpus=0, data_marker=None, min_free_gib=0, gated=False)
 

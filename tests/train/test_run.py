@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from vlm_sft.runs.report import evidence, table
+from vlm_sft.runs.swift_config import read_swift_config
 from vlm_sft.train.run import ended_record
 from vlm_sft.train.run_data import changed_data
-from vlm_sft.train.run_report import evidence, table
-from vlm_sft.train.swift_config import read_swift_config
 
 
 def vlm_sft(*words: str) -> subprocess.CompletedProcess[str]:

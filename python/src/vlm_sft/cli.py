@@ -22,7 +22,7 @@ COMMANDS = {
     "evaluate": ("vlm_sft.evaluate.cli", "generate answers with the trained model and score them"),
     "export": ("vlm_sft.export.cli", "merge the adapter, or convert the weights, to one Hugging Face folder"),
     "serve": ("vlm_sft.serve.cli", "serve a finished run, or any model, behind OpenAI's API"),
-    "report": ("vlm_sft.train.report_cli", "show a run's report as a table"),
+    "report": ("vlm_sft.runs.cli", "show a run's report as a table"),
     "ddp-check": ("vlm_sft.ddp_check.cli", "a tiny DDP training that tells a broken NCCL from a broken script"),
     "storage-check": ("vlm_sft.cluster.storage_check", "write, rename and read a file on the claims"),
     "jupyter": ("vlm_sft.cluster.jupyter", "JupyterLab behind a token that is made once and kept"),

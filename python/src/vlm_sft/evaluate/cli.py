@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from vlm_sft.evaluate.run import evaluate as run_evaluation
-from vlm_sft.train.swift_config import read_swift_config
+from vlm_sft.runs.swift_config import read_swift_config
 
 
 @click.command()

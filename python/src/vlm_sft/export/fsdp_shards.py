@@ -11,7 +11,7 @@ import torch
 from swift.model import get_model_processor, save_checkpoint
 from torch.distributed.checkpoint.state_dict_loader import load
 
-from vlm_sft.train.checkpoint import FSDP_SHARDS
+from vlm_sft.runs.checkpoint import FSDP_SHARDS
 
 
 @click.command()

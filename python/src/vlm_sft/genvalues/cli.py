@@ -9,15 +9,18 @@ from vlm_sft.lazy_group import lazy_group
 
 # Name -> module that holds a click command of the same name; imported only when it runs, for a start-up of 0.1 s.
 COMMANDS = {
-    "new": ("vlm_sft.genvalues.new_cli", "write a new values file from options, or by asking"),
-    "validate": ("vlm_sft.genvalues.validate_cli", "find every mistake in values files"),
-    "show": ("vlm_sft.genvalues.show_cli", "show the merged values and where each one comes from"),
-    "diff": ("vlm_sft.genvalues.diff_cli", "compare two values files in terms of the run"),
-    "batch": ("vlm_sft.genvalues.sizing_cli", "effective batch size, optimizer steps, settings that reach a target"),
-    "memory": ("vlm_sft.genvalues.sizing_cli", "predicted peak of each GPU, and what would make it fit"),
-    "hours": ("vlm_sft.genvalues.sizing_cli", "steps, tokens, FLOPs and GPU hours"),
-    "schema": ("vlm_sft.genvalues.schema_cli", "print the JSON schema, for editors"),
-    "docs": ("vlm_sft.genvalues.docs_cli", "print the table of values in the README of the chart"),
+    "new": ("vlm_sft.genvalues.commands.new", "write a new values file from options, or by asking"),
+    "validate": ("vlm_sft.genvalues.commands.validate", "find every mistake in values files"),
+    "show": ("vlm_sft.genvalues.commands.show", "show the merged values and where each one comes from"),
+    "diff": ("vlm_sft.genvalues.commands.diff", "compare two values files in terms of the run"),
+    "batch": (
+        "vlm_sft.genvalues.commands.sizing",
+        "effective batch size, optimizer steps, settings for a target",
+    ),
+    "memory": ("vlm_sft.genvalues.commands.sizing", "predicted peak of each GPU, and what would make it fit"),
+    "hours": ("vlm_sft.genvalues.commands.sizing", "steps, tokens, FLOPs and GPU hours"),
+    "schema": ("vlm_sft.genvalues.commands.schema", "print the JSON schema, for editors"),
+    "docs": ("vlm_sft.genvalues.commands.docs", "print the table of values in the README of the chart"),
 }
 
 

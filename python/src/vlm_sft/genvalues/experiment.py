@@ -5,22 +5,22 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path as FilePath
 
-from vlm_sft.genvalues.advice import advice
-from vlm_sft.genvalues.chart import Chart
-from vlm_sft.genvalues.chart_rules import chart_findings
-from vlm_sft.genvalues.explain import explain
-from vlm_sft.genvalues.helm_yaml import ValuesFile, read_values_file
-from vlm_sft.genvalues.image_advice import image_advice
-from vlm_sft.genvalues.interval_advice import interval_advice
-from vlm_sft.genvalues.json_schema import violations
-from vlm_sft.genvalues.memory_advice import memory_advice
-from vlm_sft.genvalues.merge import merge_defaults, merge_files
-from vlm_sft.genvalues.node import Node, Origin, Path, dotted
-from vlm_sft.genvalues.policy import Policy, policies_beside
-from vlm_sft.genvalues.problem import Problem
-from vlm_sft.genvalues.repair import explained, repaired
-from vlm_sft.genvalues.set_option import Form, SetError, apply_set
-from vlm_sft.genvalues.swift_args import Command, check_arguments
+from vlm_sft.genvalues.advice.images import image_advice
+from vlm_sft.genvalues.advice.intervals import interval_advice
+from vlm_sft.genvalues.advice.memory import memory_advice
+from vlm_sft.genvalues.advice.training import advice
+from vlm_sft.genvalues.rules.chart_rules import chart_findings
+from vlm_sft.genvalues.rules.explain import explain
+from vlm_sft.genvalues.rules.json_schema import violations
+from vlm_sft.genvalues.rules.policy import Policy, policies_beside
+from vlm_sft.genvalues.rules.problem import Problem
+from vlm_sft.genvalues.rules.repair import explained, repaired
+from vlm_sft.genvalues.values.chart import Chart
+from vlm_sft.genvalues.values.helm_yaml import ValuesFile, read_values_file
+from vlm_sft.genvalues.values.merge import merge_defaults, merge_files
+from vlm_sft.genvalues.values.node import Node, Origin, Path, dotted
+from vlm_sft.genvalues.values.set_option import Form, SetError, apply_set
+from vlm_sft.swift_arguments.check import Command, check_arguments
 
 SUFFIXES = (".yaml", ".yml")
 _ADVICE = (advice, interval_advice, image_advice, memory_advice)

@@ -1,6 +1,6 @@
 r"""Which public archives hold the image of a path, and under which member name: a table that is data, not code.
 
-A table is YAML (see fire_archives.yaml):
+A table is YAML (see archives.yaml):
 
     archives: {val: {url: "https://example.org/val.zip", confidence: high}}
     rules: [{path: 'coco/val2014/(\d{12}\.jpg)', members: ['COCO_val2014_\1'], archives: [val]}]
@@ -60,14 +60,16 @@ def load_table(file: Path | None) -> ArchiveTable:
     Raises:
         UserError: the file is no such table; says all that is wrong with it.
     """
-    text = file.read_bytes() if file else resources.files(__package__).joinpath("fire_archives.yaml").read_bytes()
-    shown = str(file or "fire_archives.yaml")
+    text = (
+        file.read_bytes() if file else resources.files("vlm_sft.datasets.fire").joinpath("archives.yaml").read_bytes()
+    )
+    shown = str(file or "archives.yaml")
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"{shown}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict) or not all(isinstance(document.get(key), kind) for key, kind in KINDS.items()):
-        raise UserError(f"{shown}: need a mapping `archives` and a list `rules`, as in fire_archives.yaml")
+        raise UserError(f"{shown}: need a mapping `archives` and a list `rules`, as in archives.yaml")
     problems: list[str] = []
     urls = {name: _url(f"archives.{name}", entry, problems) for name, entry in document["archives"].items()}
     rules = [_rule(f"rules[{n}]", entry, urls, problems) for n, entry in enumerate(document["rules"])]

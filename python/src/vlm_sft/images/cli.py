@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
+from vlm_sft.datasets.fire.layout import REWRITES
+from vlm_sft.datasets.options import split_names, words
+from vlm_sft.datasets.readers.source import SPLIT_FILES, SplitFile, locate
 from vlm_sft.errors import UserError
 from vlm_sft.images.archive_table import ArchiveTable, load_table
-from vlm_sft.images.download import Download
-from vlm_sft.images.fetch_report import Outcome, table, too_much_missing
-from vlm_sft.images.fire_layout import REWRITES
 from vlm_sft.images.image_store import ImageStore
+from vlm_sft.images.remote.download import Download
+from vlm_sft.images.remote.fetch_report import Outcome, table, too_much_missing
+from vlm_sft.images.remote.web import Web
 from vlm_sft.images.resolve import ImageRoots
 from vlm_sft.images.wanted import Wanted, read_wanted
-from vlm_sft.images.web import Web
-from vlm_sft.prepare.options import split_names, words
-from vlm_sft.prepare.source import SPLIT_FILES, SplitFile, locate
 
 LOOKED_UP_AT_ONCE = 1000  # images on disk, between two lines of progress
 
@@ -85,7 +85,7 @@ def images() -> None:
     "--archives",
     "archive_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Table of archives to read in place of the one that comes along, say of mirrors; see fire_archives.yaml.",
+    help="Table of archives to read in place of the one that comes along, say of mirrors; see archives.yaml.",
 )
 def fire_command(
     source: str,

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from vlm_sft.prepare.conversation import Drop
-from vlm_sft.prepare.fire import parse
-from vlm_sft.prepare.rows import read_rows
-from vlm_sft.prepare.source import SplitFile
+from vlm_sft.datasets.conversation import Drop
+from vlm_sft.datasets.fire.rows import parse
+from vlm_sft.datasets.readers.json_rows import read_rows
+from vlm_sft.datasets.readers.source import SplitFile
 
 SPARE_SHARE = 0.1  # rows beyond --max-samples: `prepare` goes on to them where a row has no image after all
 LEAST_SPARE_ROWS = 20

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
+from vlm_sft.datasets.fire import rows as fire
+from vlm_sft.datasets.options import split_names, words
+from vlm_sft.datasets.readers.source import SPLIT_FILES, locate
 from vlm_sft.errors import UserError
-from vlm_sft.prepare import fire, table
+from vlm_sft.prepare import table
 from vlm_sft.prepare.finished import differences, read_finished
-from vlm_sft.prepare.options import split_names, words
 from vlm_sft.prepare.runner import prepare as run_preparation
 from vlm_sft.prepare.settings import Settings, identities, sha256_of
-from vlm_sft.prepare.source import SPLIT_FILES, locate
 from vlm_sft.prepare.swift_check import CONTROL_TOKEN, IMAGE_TAG
 from vlm_sft.prepare.swift_row import FeedbackText, Form, Layout, Loss
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
-from vlm_sft.prepare.conversation import Conversation
+from vlm_sft.datasets.conversation import Conversation
 from vlm_sft.prepare.swift_row import LAYOUTS, Form, Layout, Sample, imitated_answers, is_cut, samples
 
 

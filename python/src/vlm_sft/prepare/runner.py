@@ -12,16 +12,16 @@ from typing import Any, BinaryIO
 import orjson
 
 from vlm_sft.atomic_file import atomic_write
+from vlm_sft.datasets.conversation import Conversation, Drop, id_of
+from vlm_sft.datasets.fire.layout import REWRITES
+from vlm_sft.datasets.readers.json_rows import read_rows
+from vlm_sft.datasets.readers.source import SplitFile
 from vlm_sft.errors import UserError
-from vlm_sft.images.fire_layout import REWRITES
 from vlm_sft.images.resolve import ImageFinder, ImageRoots, NoImage, UncheckedImages
 from vlm_sft.prepare import table
-from vlm_sft.prepare.conversation import Conversation, Drop, id_of
 from vlm_sft.prepare.finished import MARKER, discard
 from vlm_sft.prepare.memory import peak_memory_mib
-from vlm_sft.prepare.rows import read_rows
 from vlm_sft.prepare.settings import Settings, identities, sha256_of
-from vlm_sft.prepare.source import SplitFile
 from vlm_sft.prepare.stats import SplitStats
 from vlm_sft.prepare.swift_check import problem_of
 from vlm_sft.prepare.swift_row import imitated_answers, is_cut, samples

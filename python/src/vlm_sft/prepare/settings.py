@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from vlm_sft import __version__
-from vlm_sft.prepare.source import SplitFile
+from vlm_sft.datasets.readers.source import SplitFile
 from vlm_sft.prepare.swift_row import Form
 
 

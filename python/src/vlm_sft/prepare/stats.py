@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from vlm_sft.datasets.conversation import CHOICES, Conversation, Drop
 from vlm_sft.images.resolve import NoImage
-from vlm_sft.prepare.conversation import CHOICES, Conversation, Drop
 from vlm_sft.prepare.duplicates import DuplicateIds
 from vlm_sft.prepare.layout_cost import LayoutCosts
 

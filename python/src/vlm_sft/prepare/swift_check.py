@@ -2,7 +2,7 @@
 
 import re
 
-from vlm_sft.prepare.conversation import Drop
+from vlm_sft.datasets.conversation import Drop
 from vlm_sft.prepare.swift_row import Sample
 
 IMAGE_TAG = "<image>"

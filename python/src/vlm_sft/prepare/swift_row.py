@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from vlm_sft.prepare.conversation import Conversation, Turn
+from vlm_sft.datasets.conversation import Conversation, Turn
 
 Layout = Literal["trajectory", "steps"]
 Loss = Literal["all", "last", "revisions"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vlm_sft.prepare.conversation import REASONS
+from vlm_sft.datasets.conversation import REASONS
 from vlm_sft.prepare.stats import SplitStats
 
 

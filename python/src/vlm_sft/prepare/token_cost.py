@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vlm_sft.datasets.conversation import Conversation
 from vlm_sft.errors import UserError
-from vlm_sft.prepare.conversation import Conversation
 from vlm_sft.prepare.swift_row import LAYOUTS, Form, samples
 
 COUNTED_TRAJECTORIES = 200  # the first of each split; 40 ms a sample with an image of 640 x 480

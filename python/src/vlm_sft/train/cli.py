@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from vlm_sft.cluster.release import release_job
+from vlm_sft.runs.swift_config import read_swift_config
 from vlm_sft.stop_signals import StopSignals
 from vlm_sft.train.preflight import Needs
 from vlm_sft.train.run import Exit
 from vlm_sft.train.run import train as run_training
-from vlm_sft.train.swift_config import read_swift_config
 
 
 @click.command()

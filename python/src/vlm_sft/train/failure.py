@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlm_sft.train.swift_config import SwiftConfig
+from vlm_sft.runs.swift_config import SwiftConfig
 
 CGROUP = Path("/sys/fs/cgroup")
 GPU_MEMORY = ("OutOfMemoryError", "out of memory", "ALLOC_FAILED")  # of torch; of the CUDA runtime; of cuBLAS

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from vlm_sft.errors import ConfigError
-from vlm_sft.train.gang import Attempt
-from vlm_sft.train.megatron_checkpoint import resume_arguments
-from vlm_sft.train.place import Place
-from vlm_sft.train.swift_config import SwiftConfig
+from vlm_sft.runs.megatron_checkpoint import resume_arguments
+from vlm_sft.runs.swift_config import SwiftConfig
+from vlm_sft.train.nodes.node_group import Attempt
+from vlm_sft.train.nodes.place import Place
 
 PLUGINS = Path(__file__).parent / "swift_plugin"
 CALLBACKS = ("run_recorder", "stop_on_request")

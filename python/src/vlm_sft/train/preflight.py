@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlm_sft.genvalues.suggest import closest
-from vlm_sft.genvalues.swift_args import swift_arguments
-from vlm_sft.train.place import read_place
-from vlm_sft.train.swift_config import SwiftConfig
+from vlm_sft.runs.swift_config import SwiftConfig
+from vlm_sft.suggest import closest
+from vlm_sft.swift_arguments.check import swift_arguments
+from vlm_sft.train.nodes.place import read_place
 
 MEGATRON_MODULES = {
     "megatron.core": "megatron-core",

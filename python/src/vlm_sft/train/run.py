@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from vlm_sft.errors import EXIT_CONFIG
+from vlm_sft.launch.supervisor import RECORD, Ended, supervise
+from vlm_sft.runs.checkpoint import INCOMPLETE, UNREADABLE, free_space, newest_complete, older, set_aside, size_gib
+from vlm_sft.runs.report import RunReport, evidence, is_finished, read_report, table, versions, write_report
+from vlm_sft.runs.swift_config import SwiftConfig
 from vlm_sft.stop_signals import StopSignals
-from vlm_sft.train.checkpoint import INCOMPLETE, UNREADABLE, free_space, newest_complete, older, set_aside, size_gib
 from vlm_sft.train.failure import Kills, explain, read_failures, read_kills, unreadable_checkpoint
-from vlm_sft.train.gang import call_roll
 from vlm_sft.train.launch import launch
-from vlm_sft.train.place import Place, read_place
+from vlm_sft.train.nodes.node_group import call_roll
+from vlm_sft.train.nodes.place import Place, read_place
+from vlm_sft.train.nodes.waiting import StoppedWaitingError, waiting
 from vlm_sft.train.preflight import Needs, problems
 from vlm_sft.train.run_data import changed_data, data_files
-from vlm_sft.train.run_report import RunReport, evidence, is_finished, read_report, table, versions, write_report
-from vlm_sft.train.supervisor import RECORD, Ended, supervise
-from vlm_sft.train.swift_config import SwiftConfig
-from vlm_sft.train.waiting import StoppedWaitingError, waiting
 
 
 class Exit(IntEnum):

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from vlm_sft.atomic_file import atomic_write
-from vlm_sft.train.swift_config import SwiftConfig
+from vlm_sft.runs.swift_config import SwiftConfig
 
 FILE = "data.json"
 END_BYTES = (

@@ -1,0 +1,1 @@
+"""Rows of any dataset -> Conversation or Drop; knows no ms-swift."""

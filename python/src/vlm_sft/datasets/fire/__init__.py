@@ -1,0 +1,1 @@
+"""FIRE: rows, texts, where its images lie."""

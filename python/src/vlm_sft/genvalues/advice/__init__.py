@@ -1,0 +1,1 @@
+"""Warnings about values that are valid and rarely intended."""

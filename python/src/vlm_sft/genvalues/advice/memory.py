@@ -1,0 +1,50 @@
+"""A warning where the predicted memory of a run is above that of the GPU that the values ask for."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from vlm_sft.errors import UserError
+
+Finding = tuple[tuple[str, ...], str]
+
+
+def memory_advice(values: dict[str, Any]) -> Iterator[Finding]:
+    """Yield a finding when the expected peak does not fit; silent about models whose shape is not known."""
+    train = values["train"]
+    if not train["enabled"] or train["accelerator"] != "gpu" or not values["model"]["id"]:
+        return
+    from vlm_sft.genvalues.sizing.fit import suggestions
+    from vlm_sft.genvalues.sizing.memory import estimate
+    from vlm_sft.genvalues.sizing.run_from_values import run_from_values
+
+    try:
+        run = run_from_values(values)
+    except UserError:
+        return  # another model: `genvalues memory --config config.json` sizes it
+    name, room_gib = asked_for(values["gpu"])
+    peak_gib = estimate(run).expected_gib
+    if peak_gib <= room_gib:
+        return
+    ways = [" and ".join(one.changes) for one in suggestions(run, room_gib)[:1]]
+    way_out = f"; it would fit with {ways[0]}" if ways else "; see `genvalues memory`"
+    yield ("train",), f"needs about {peak_gib:.0f} GiB a GPU, {name} has {room_gib:.0f}{way_out}"
+
+
+def asked_for(gpu: dict[str, Any]) -> tuple[str, float]:
+    """Return name and memory [GiB] of the GPU that the values name; the largest known one where they name none.
+
+    A product label in the node selector is exact (nvidia.com/gpu.product, or a cloud's own); a resource name such as
+    nvidia.com/a100 tells the family, of which the largest counts: a wrong warning is worse than none.
+    """
+    from vlm_sft.genvalues.sizing.gpu import gpus
+
+    labels = map(str, gpu["nodeSelector"].values())  # a cloud has its own: cloud.google.com/gke-accelerator
+    text = " ".join([*labels, gpu["resourceName"].rpartition("/")[2]]).lower()
+    text = text.replace("rtx", "").replace("gb", "g")
+    words = text.replace("-", " ").split()
+    known = gpus()
+    named = [key for key in known if key.partition("-")[0] in words]
+    exact = [key for key in named if key.rpartition("-")[2] in words]
+    candidates = exact or named or list(known)
+    largest = max(candidates, key=lambda key: known[key].memory_gib)
+    return known[largest].name, known[largest].memory_gib

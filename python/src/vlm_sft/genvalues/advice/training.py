@@ -1,0 +1,50 @@
+"""Warnings: what runs, and is seldom what was meant. Taste and estimates live here, not in the chart."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from vlm_sft.genvalues.rules.chart_rules import has_validation_set
+
+Finding = tuple[tuple[str, ...], str]
+
+# Learning rates outside these are more often a slip of the exponent than a choice. LoRA: its paper and ms-swift's
+# default use 1e-4 to 2e-4; full tuning of models above 1B parameters: published recipes use 5e-6 to 2e-5.
+_USUAL_RATES = {"lora": (1e-5, 1e-3), "full": (1e-7, 1e-4)}
+
+
+def advice(values: dict[str, Any]) -> Iterator[Finding]:
+    """Yield path and message of each oddity of a training run."""
+    train = values["train"]
+    if not train["enabled"]:
+        return
+    if train["accelerator"] == "gpu":  # a smoke run on CPUs trains a tiny random model
+        yield from _learning_rate(train["args"])
+    yield from _validation(values)
+
+
+def _learning_rate(args: dict[str, Any]) -> Iterator[Finding]:
+    tuner = args.get("tuner_type", "lora")
+    try:
+        rate = float(args["learning_rate"])
+    except (KeyError, TypeError, ValueError):
+        return  # not given, or told as a wrong argument
+    if isinstance(tuner, str) and tuner in _USUAL_RATES and rate > 0:
+        low, high = _USUAL_RATES[tuner]
+        if not low <= rate <= high:
+            message = f"{rate:g} is unusual for {'LoRA' if tuner == 'lora' else 'full tuning'}, "
+            yield (
+                ("train", "args", "learning_rate"),
+                message + f"which mostly takes {low:g} to {high:g}; check the exponent",
+            )
+
+
+def _validation(values: dict[str, Any]) -> Iterator[Finding]:
+    args = values["train"]["args"]
+    if has_validation_set(values) or args.get("split_dataset_ratio"):
+        return
+    for name in ("eval_steps", "eval_strategy", "metric_for_best_model", "load_best_model_at_end"):
+        if args.get(name) not in (None, False, "no"):
+            yield (
+                ("train", "args", name),
+                "set, but training has no validation set; name train.valDataset, or remove it",
+            )

@@ -1,0 +1,112 @@
+"""`genvalues new`: a values file from a few answers, given as options or asked for."""
+
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from vlm_sft.atomic_file import atomic_write
+from vlm_sft.errors import UserError
+from vlm_sft.genvalues.commands.new_experiment import NewExperiment
+from vlm_sft.genvalues.commands.new_file import new_file
+from vlm_sft.genvalues.experiment import load_experiment
+from vlm_sft.genvalues.rules.chart_rules import check_release_name
+from vlm_sft.genvalues.sizing.gpu import find_gpu
+from vlm_sft.genvalues.values.chart import Chart, find_chart, load_chart
+
+GPUS, TARGET = click.IntRange(1, 16), click.IntRange(1)
+# What is asked for when it is not given: option -> question, type, what Enter means.
+QUESTIONS: dict[str, tuple[str, "click.ParamType[Any]", Any]] = {
+    "dataset": ("dataset: fire, alpaca, a hub id or a path", click.STRING, "fire"),
+    "model": ("model: a hub id, or a path on a claim", click.STRING, "Qwen/Qwen3-VL-8B-Instruct"),
+    "gpus": ("GPUs of each node", GPUS, 1),
+    "target": ("effective batch size, in samples", TARGET, 16),
+}
+
+
+@click.command()
+@click.argument("name")
+@click.option("--dataset", metavar="NAME", help="fire, alpaca, or what ms-swift takes: a hub id or a path, with #500.")
+@click.option("--model", metavar="ID", help="Hub id, or a path that starts with /.")
+@click.option("--gpus", type=GPUS, help="GPUs of each node.")
+@click.option("--nodes", type=click.IntRange(1, 1000), default=1, help="Nodes (1).")
+@click.option("--target", type=TARGET, help="Effective batch size to reach, in samples.")
+@click.option("--gpu", metavar="KIND", default="a100-80g", help="Kind of GPU that it is to fit (a100-80g).")
+@click.option("--question", metavar="TEXT", default="", help="What the experiment is to answer, for its header.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("values"), metavar="DIR", help="Folder (values).")
+@click.option("--force", is_flag=True, help="Write over a file that exists.")
+@click.option("--chart", type=click.Path(path_type=Path), metavar="DIR", help="The chart's directory.")
+def new(
+    name: str,
+    dataset: str | None,
+    model: str | None,
+    gpus: int | None,
+    nodes: int,
+    target: int | None,
+    gpu: str,
+    question: str,
+    out: Path,
+    force: bool,
+    chart: Path | None,
+) -> None:
+    """Write DIR/NAME.yaml: a short values file for an experiment, which passes `genvalues validate`.
+
+    What is not given is asked for: dataset, model, GPUs, effective batch size.
+    """
+    path = _target(name, out, force)
+    kind = find_gpu(gpu)
+    loaded = load_chart(find_chart(chart))
+    answers = _answers({"dataset": dataset, "model": model, "gpus": gpus, "target": target})
+    schema = Path(os.path.relpath(loaded.directory.resolve(), out.resolve()), "values.schema.json").as_posix()
+    sized, text = new_file(NewExperiment(nodes=nodes, **answers), kind, question, schema)
+    _check(loaded, name, text)
+    _write(path, text)
+    click.echo(path)
+    click.echo(f"{'warning: ' if sized.fits is False else ''}{sized.verdict}", err=True)
+
+
+def _target(name: str, out: Path, force: bool) -> Path:
+    """Return the file to write; raises UserError when it cannot be one or exists."""
+    wrong = check_release_name(name)
+    if wrong:
+        raise UserError(f"NAME: {wrong}")
+    path = out / f"{name}.yaml"
+    if not out.is_dir():
+        raise UserError(f"--out: {out} is no folder; make it, or name another")
+    if path.exists() and not force:
+        raise UserError(f"{path}: exists; choose another NAME, or write over it with --force")
+    return path
+
+
+def _answers(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options, asking for those that are missing when somebody is there to answer."""
+    missing = [option for option in QUESTIONS if given[option] is None]
+    if missing and not sys.stdin.isatty():
+        listed = ", ".join(f"--{option}" for option in missing)
+        raise click.UsageError(f"missing {listed}: give {'them' if len(missing) > 1 else 'it'}, or run in a terminal")
+    for option in missing:
+        text, kind, default = QUESTIONS[option]
+        given[option] = click.prompt(text, type=kind, default=default, err=True)
+    return given
+
+
+def _check(chart: Chart, name: str, text: str) -> None:
+    """Raise UserError unless the text passes `genvalues validate`: nothing wrong is ever written."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, f"{name}.yaml")
+        file.write_text(text, encoding="utf-8")
+        problems = load_experiment(chart, file, [], []).problems
+    errors = [problem.text for problem in problems if problem.severity == "error"]
+    if errors:
+        raise UserError("\n".join(errors))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with atomic_write(path) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None

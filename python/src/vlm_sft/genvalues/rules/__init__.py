@@ -1,0 +1,1 @@
+"""What is wrong with values, and the sentences that say it."""

@@ -1,0 +1,159 @@
+"""What a schema violation means to the person who wrote the file: key, got, need, way out."""
+
+# ruff: noqa: ANN401 - a JSON value may be anything
+
+import json
+import re
+from typing import Any
+
+from vlm_sft.genvalues.rules.json_schema import Schema, Violation, resolved
+from vlm_sft.genvalues.values.go_scalar import FLOAT, INT, resolve
+from vlm_sft.genvalues.values.node import Path, dotted
+from vlm_sft.suggest import closest, schema_paths
+
+_NAMES = {
+    "integer": "an integer",
+    "number": "a number",
+    "string": "a string",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+_UNIT = re.compile(r"\[[^\]]+\]")  # a description starts with its unit: [samples] in one forward pass
+_MAX_SHOWN = 60  # characters of a wrong value
+_FEW_KEYS = 12  # as many keys fit on one line
+
+
+def explain(violation: Violation, root: Schema, from_set: bool = False) -> tuple[Path, str]:
+    """Return the path to point at and the message; `from_set` says that the value came from `--set`."""
+    keyword = violation.keyword
+    if keyword in ("additionalProperties", "propertyNames"):
+        return violation.path, _unknown_key(violation, root)
+    if keyword == "required":
+        return violation.path, f"is missing{_needs(_property(violation, root), root, '; need ')}"
+    if keyword in ("anyOf", "oneOf"):
+        inner = _deepest(violation)
+        if inner is not None:
+            return explain(inner, root, from_set)
+    if keyword == "false":
+        return violation.path, "is not allowed here"
+    if keyword in ("minItems", "maxItems", "minProperties", "maxProperties", "uniqueItems", "contains", "not"):
+        return violation.path, _count_message(violation, root)
+    need = _needs(violation.schema, root, ", need ")
+    return violation.path, f"got {shown(violation.got)}{need}{_way_out(violation, from_set)}"
+
+
+def shown(value: Any) -> str:
+    """Return a value and its type: `"two" (string)`."""
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    text = json.dumps(value, ensure_ascii=False)
+    text = text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+    kind = {bool: "boolean", str: "string", int: "integer"}.get(type(value), "number")
+    return f"{text} ({kind})"
+
+
+def _needs(schema: Schema, root: Schema, lead: str) -> str:
+    """Say what a schema wants: `, need an integer >= 1 (samples per GPU); e.g. 1`; empty when it wants nothing."""
+    schema = resolved(schema, root)
+    if not isinstance(schema, dict):
+        return ""
+    text = _want(schema, root)
+    if not text:
+        return ""
+    title = f" ({schema['title']})" if "title" in schema else ""
+    unit = _UNIT.match(schema.get("description", ""))
+    title += f" {unit[0]}" if unit else ""
+    examples = schema.get("examples", [])
+    example = f"; e.g. {json.dumps(examples[0], ensure_ascii=False)}" if examples and "enum" not in schema else ""
+    return f"{lead}{text}{title}{example}"
+
+
+def _want(schema: dict[str, Any], root: Schema) -> str:
+    if "const" in schema:
+        return json.dumps(schema["const"], ensure_ascii=False)
+    if "enum" in schema:
+        return "one of " + ", ".join(json.dumps(item, ensure_ascii=False) for item in schema["enum"])
+    branches = schema.get("anyOf") or schema.get("oneOf")
+    if branches:
+        wants = [_want(sub, root) for sub in (resolved(branch, root) for branch in branches) if isinstance(sub, dict)]
+        return " or ".join(dict.fromkeys(want for want in wants if want))
+    types = schema.get("type", [])
+    names = " or ".join(_NAMES[name] for name in ([types] if isinstance(types, str) else types))
+    return " ".join(part for part in (names, _limits(schema)) if part)
+
+
+def _limits(schema: dict[str, Any]) -> str:
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    parts = [f"{sign} {json.dumps(schema[key])}" for key, sign in signs.items() if key in schema]
+    text = " and ".join(parts)
+    if "multipleOf" in schema:
+        text += f" that is a multiple of {schema['multipleOf']}"
+    if "pattern" in schema:
+        text += f" matching {schema['pattern']}"
+    if schema.get("minLength", 0) == 1:
+        text += " that is not empty"
+    elif "minLength" in schema:
+        text += f" of at least {schema['minLength']} characters"
+    if "maxLength" in schema:
+        text += f" of at most {schema['maxLength']} characters"
+    return text.strip()
+
+
+def _count_message(violation: Violation, root: Schema) -> str:
+    got = shown(violation.got)
+    size = len(violation.got) if isinstance(violation.got, list | dict) else 0
+    texts = {
+        "minItems": f"has {size} items, need at least {violation.expected}",
+        "maxItems": f"has {size} items, need at most {violation.expected}",
+        "minProperties": f"has {size} keys, need at least {violation.expected}",
+        "maxProperties": f"has {size} keys, need at most {violation.expected}",
+        "uniqueItems": "has an item twice; drop one",
+        "contains": f"holds no item that is {_needs(violation.expected, root, '') or 'allowed'}",
+        "not": f"got {got}, which is not allowed here",
+    }
+    return texts[violation.keyword]
+
+
+def _unknown_key(violation: Violation, root: Schema) -> str:
+    *parents, key = violation.path
+    known = [*violation.schema.get("properties", {})]
+    guess = closest(str(key), known)
+    if guess:
+        return f"no such key; did you mean {dotted((*parents, guess))}?"
+    elsewhere = schema_paths(root, str(key))
+    if elsewhere:
+        return f"no such key here; did you mean {' or '.join(map(dotted, elsewhere[:2]))}?"
+    if known and len(known) <= _FEW_KEYS:
+        return f"no such key; {dotted(tuple(parents)) or 'the top level'} knows {', '.join(sorted(known))}"
+    return "no such key; `genvalues schema` lists them"
+
+
+def _property(violation: Violation, root: Schema) -> Schema:
+    return resolved(violation.schema.get("properties", {}).get(violation.path[-1], True), root)
+
+
+def _deepest(violation: Violation) -> Violation | None:
+    """Return the one complaint of the branch that the value was plainly meant for, None when no branch stands out."""
+    meant = [cause for cause in violation.causes if cause and all(v.path != violation.path for v in cause)]
+    return meant[0][0] if len(meant) == 1 else None
+
+
+def _way_out(violation: Violation, from_set: bool) -> str:
+    value = violation.got
+    if not isinstance(value, str):
+        return ""
+    if "enum" in violation.schema:
+        guess = closest(value, [str(item) for item in violation.schema["enum"]])
+        return f"; did you mean {guess}?" if guess else ""
+    types = violation.schema.get("type", [])
+    if not {"integer", "number"} & {*([types] if isinstance(types, str) else types)}:
+        return ""
+    if resolve(value, None)[0] not in (INT, FLOAT):
+        return ""
+    return f"; --set keeps {value} as text, use --set-json" if from_set else "; drop the quotes"

@@ -1,0 +1,144 @@
+"""A cluster's policy: rules as data beside its overlay, values/clusters/policies/nautilus.yaml, which explains them."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlm_sft.errors import UserError
+from vlm_sft.genvalues.rules.problem import Problem
+from vlm_sft.genvalues.rules.resource_rules import quantity
+from vlm_sft.genvalues.values.go_scalar import number_text
+from vlm_sft.genvalues.values.helm_yaml import read_values_file
+
+Key = tuple[str, ...]
+Finding = tuple[Key, str]
+_CHECKS = {"atMost", "oneOf", "matches", "never", "lookup"}
+_KEYS = {"key", "when", "say", "source"}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The rules of one cluster."""
+
+    cluster: str
+    rules: Sequence[Mapping[str, Any]]
+
+    def findings(self, values: Mapping[str, Any]) -> Iterator[Finding]:
+        """Yield path and message of each rule that merged values break, with the rule's source."""
+        idle = _idle_sections(values)
+        for rule in self.rules:
+            if not all(
+                re.search(regex, _text(_at(values, _split(key)))) for key, regex in rule.get("when", {}).items()
+            ):
+                continue
+            for path in _matching(values, _split(rule["key"])):
+                wrong = _wrong(rule, path, values) if path[0] not in idle else ""
+                if wrong:
+                    yield path, f"{wrong}; {self.cluster}: {rule['say']} ({rule['source']})"
+
+
+def policies_beside(overlays: Sequence[Path]) -> list[Policy]:
+    """Return the policies of those overlays that have one: policies/NAME.yaml beside NAME.yaml."""
+    files = (overlay.parent / "policies" / overlay.name for overlay in overlays)
+    return [load_policy(file) for file in files if file.is_file()]
+
+
+def load_policy(file: Path) -> Policy:
+    """Read a policy.
+
+    Raises:
+        UserError: it is no YAML, or a rule has not one check, or a key that no rule has.
+    """
+    read = read_values_file(file)
+    if isinstance(read, Problem):
+        raise UserError(f"{read.place}: {read.text}")
+    content: Any = read.root.plain()
+    for number, rule in enumerate(content.get("rules", []), start=1):
+        unknown = set(rule) - _CHECKS - _KEYS
+        if unknown or len(set(rule) & _CHECKS) != 1 or not _KEYS - {"when"} <= set(rule):
+            raise UserError(f"{file}: rule {number} needs key, say, source and one of {', '.join(sorted(_CHECKS))}")
+    return Policy(content["cluster"], content["rules"])
+
+
+def _wrong(rule: Mapping[str, Any], path: Key, values: Mapping[str, Any]) -> str:
+    """Return what is wrong with the value at `path`, or nothing."""
+    value = _at(values, path)
+    shown = value if _text(value) else "empty"
+    if "atMost" in rule:
+        return _too_much(rule, path, value, values)
+    if "oneOf" in rule:
+        return "" if value in rule["oneOf"] else f"got {shown}, need one of {', '.join(rule['oneOf'])}"
+    if "matches" in rule:
+        return "" if re.search(rule["matches"], _text(value)) else f"got {shown}"
+    if "never" in rule:
+        found = next((text for text in _texts(value) if re.search(rule["never"], text)), None)
+        return f"got {found}" if found is not None else ""
+    by = _text(_at(values, _split(rule["lookup"]["by"])))
+    need = next((name for regex, name in rule["lookup"]["table"].items() if re.search(regex, by)), value)
+    return "" if value == need else f"got {shown}, but {by} needs {need}"
+
+
+def _too_much(rule: Mapping[str, Any], path: Key, value: Any, values: Mapping[str, Any]) -> str:  # noqa: ANN401
+    bound, why = rule["atMost"], ""
+    if isinstance(bound, dict):
+        names = iter(name for name, step in zip(path, _split(rule["key"]), strict=True) if step == "*")
+        of = tuple(next(names) if step == "*" else step for step in _split(bound["of"]))
+        base = re.fullmatch(r"([0-9.]+)(.*)", _text(_at(values, of)))
+        if base is None:
+            return ""  # not given, or no quantity
+        why = f" ({bound['times']:g} x {'.'.join(of)})"
+        bound = f"{number_text(round(float(base[1]) * bound['times'], 6))}{base[2]}"
+    return f"{_text(value)} is more than {bound}{why}" if quantity(value) > quantity(bound) * (1 + 1e-9) else ""
+
+
+def _idle_sections(values: Mapping[str, Any]) -> set[str]:
+    """Return the sections that are switched off; gpu is one where no pod asks for GPUs."""
+    idle = {name for name, section in values.items() if isinstance(section, dict) and section.get("enabled") is False}
+    training = "train" not in idle and values["train"]["accelerator"] == "gpu"
+    notebook = "jupyter" not in idle and values["jupyter"]["gpus"] > 0
+    return idle if training or notebook else {*idle, "gpu"}
+
+
+def _split(dotted: str) -> Key:
+    r"""Split a path at its dots, as --set does: gpu.nodeSelector.nvidia\.com/gpu\.product."""
+    return tuple(step.replace("\\.", ".") for step in re.split(r"(?<!\\)\.", dotted))
+
+
+def _matching(values: Any, pattern: Key) -> Iterator[Key]:  # noqa: ANN401 - a YAML value may be anything
+    """Yield the paths that a pattern names; one without stars is named even where it is missing."""
+    if "*" not in pattern:
+        yield pattern
+        return
+    star = pattern.index("*")
+    before = _at(values, pattern[:star])
+    for name in before if isinstance(before, dict) else ():
+        rest = pattern[star + 1 :]
+        for path in _matching(before[name], rest) if rest else [()]:
+            if _at(before[name], path) is not None:
+                yield (*pattern[:star], name, *path)
+
+
+def _at(values: Any, path: Key) -> Any:  # noqa: ANN401
+    for step in path:
+        values = values.get(step) if isinstance(values, dict) else None
+    return values
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    """Return a scalar as text, nothing for null."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else json.dumps(value)
+
+
+def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401
+    """Yield every text in a value."""
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    if children is None:
+        yield _text(value)
+    else:
+        for child in children:
+            yield from _texts(child)

@@ -1,0 +1,1 @@
+"""Batch, memory, FLOPs and hours of a run."""

@@ -1,0 +1,1 @@
+"""Values as Helm merges them, and the place of each in its file."""

@@ -1,0 +1,1 @@
+"""Images out of public archives, by range requests."""

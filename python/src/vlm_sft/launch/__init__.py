@@ -1,0 +1,1 @@
+"""How ms-swift is started."""

@@ -1,0 +1,149 @@
+"""Checkpoints of a run: which of them are whole, and the newest one to resume from.
+
+A checkpoint folder appears before it is whole, and a full disk or a killed pod leaves it half written. ms-swift (the
+transformers Trainer) writes the weights, the optimizer and scheduler, one random state per rank, `trainer_state.json`.
+"""
+
+import json
+import re
+import shutil
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from vlm_sft.runs import megatron_checkpoint
+
+NAME = re.compile(r"checkpoint-(\d+)")
+FSDP_SHARDS = "pytorch_model_fsdp_0"  # accelerate's name for the folder of FSDP2's shards
+INCOMPLETE, UNREADABLE = "incomplete", "unreadable"  # prefixes of what was set aside
+CHECKSUM_LIMIT_BYTES = 4 << 30  # read in seconds, and the ranks find it in the page cache; larger: only its directory
+HEADER_LIMIT_BYTES = 100 << 20  # safetensors' own limit for its JSON header
+
+
+def newest_complete(run_dir: Path, world_size: int) -> tuple[Path | None, list[tuple[Path, str]]]:
+    """Return the newest complete checkpoint of a run (None when there is none), and newer ones with what they lack.
+
+    Args:
+        run_dir: folder with `checkpoint-<step>/` sub-folders; may be missing.
+        world_size: number of ranks that wrote them, one random state each.
+    """
+    steps = {int(match[1]): path for path in run_dir.glob("checkpoint-*") if (match := NAME.fullmatch(path.name))}
+    rejected: list[tuple[Path, str]] = []
+    for step in sorted(steps, reverse=True):
+        problem = incomplete(steps[step], world_size)
+        if problem is None:
+            return steps[step], rejected
+        rejected.append((steps[step], problem))
+    return None, rejected
+
+
+def incomplete(checkpoint: Path, world_size: int) -> str | None:
+    """Return what a checkpoint lacks, or None when a run of `world_size` ranks can resume from it."""
+    if megatron_checkpoint.is_of_megatron(checkpoint):
+        return megatron_checkpoint.incomplete(checkpoint)
+    step = int(checkpoint.name.rpartition("-")[2])
+    try:
+        state = json.loads((checkpoint / "trainer_state.json").read_bytes())
+    except (OSError, ValueError):
+        return "trainer_state.json is missing or cut off"
+    if not isinstance(state, dict) or state.get("global_step") != step:
+        return "trainer_state.json is of another step"
+    names = {path.name for path in checkpoint.iterdir()}
+    if missing := _missing_states(names, world_size) or _missing_index(checkpoint):
+        return f"{missing} is missing"
+    weights = [path for path in checkpoint.iterdir() if path.suffix == ".safetensors"]
+    sharded = any(name.startswith("global_step") or name == FSDP_SHARDS for name in names)
+    if not weights and not sharded:
+        return "no weights"
+    for path in weights:
+        if not _whole_safetensors(path):
+            return f"{path.name} is cut off"
+    for path in checkpoint.glob("*.pt*"):  # optimizer.pt, scheduler.pt, rng_state_0.pth
+        if problem := _damaged_archive(path):
+            return f"{path.name} {problem}"
+    return None
+
+
+def older(checkpoint: Path, world_size: int) -> Path | None:
+    """Return the newest complete checkpoint of the same run with fewer steps, or None."""
+    step = int(checkpoint.name.rpartition("-")[2])
+    steps = {int(match[1]): path for path in checkpoint.parent.iterdir() if (match := NAME.fullmatch(path.name))}
+    return next(
+        (steps[s] for s in sorted(steps, reverse=True) if s < step and not incomplete(steps[s], world_size)), None
+    )
+
+
+def set_aside(checkpoint: Path, prefix: str) -> Path:
+    """Rename a checkpoint so that neither a resume nor the Trainer's rotation counts it; return its new path.
+
+    Left under its name, the Trainer would take it for the newest one and delete good ones in its stead, and a later
+    save of the same step would mix its files with the old ones.
+    """
+    aside = checkpoint.with_name(f"{prefix}-{checkpoint.name.rpartition('-')[2]}")
+    if checkpoint.exists():  # else another node has done it
+        if aside.exists():
+            shutil.rmtree(aside)
+        checkpoint.rename(aside)
+    return aside
+
+
+def free_space(run_dir: Path, min_free_gib: float, say: Callable[[str], None]) -> None:
+    """Delete this run's incomplete checkpoints when the filesystem is short of space: nothing can resume from them."""
+    if run_dir.is_dir() and shutil.disk_usage(run_dir).free < min_free_gib * 2**30:
+        for aside in sorted(run_dir.glob(f"{INCOMPLETE}-*")):
+            say(f"less than {min_free_gib:g} GiB free: deleting {aside}")
+            shutil.rmtree(aside)
+
+
+def size_gib(checkpoint: Path) -> float:
+    """Return the size of all files of a checkpoint."""
+    return sum(path.stat().st_size for path in checkpoint.rglob("*") if path.is_file()) / 2**30
+
+
+def _missing_states(names: set[str], world_size: int) -> str | None:
+    """Return the first optimizer, scheduler or random state, or file about the weights, that is not there."""
+    ranks = ["rng_state.pth"] if world_size == 1 else [f"rng_state_{rank}.pth" for rank in range(world_size)]
+    # DeepSpeed keeps the optimizer in global_step<N>/, FSDP2 in optimizer_0/; plain DDP in optimizer.pt
+    optimizers = [name for name in names if name.startswith(("optimizer", "global_step"))]
+    if not optimizers:
+        return "optimizer.pt"
+    needed = [*ranks, "scheduler.pt", "args.json"]
+    if "adapter_model.safetensors" in names:
+        needed.append("adapter_config.json")
+    return next((name for name in needed if name not in names), None)
+
+
+def _missing_index(checkpoint: Path) -> str | None:
+    """Return the index of FSDP2's shards that is not there; torch's distributed checkpoint writes it after them."""
+    folders = [checkpoint / FSDP_SHARDS, *checkpoint.glob("optimizer_*")]
+    indices = (folder / ".metadata" for folder in sorted(folders) if folder.is_dir())
+    return next((f"{index.parent.name}/.metadata" for index in indices if not index.is_file()), None)
+
+
+def _damaged_archive(path: Path) -> str | None:
+    """Return what is wrong with a file of torch.save, which is a zip archive of stored records with checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip() if path.stat().st_size <= CHECKSUM_LIMIT_BYTES else None
+    except (zipfile.BadZipFile, EOFError):
+        return "is cut off"
+    return f"is damaged: {damaged}" if damaged else None
+
+
+def _whole_safetensors(path: Path) -> bool:
+    """Tell whether a safetensors file is as long as its header says (https://huggingface.co/docs/safetensors)."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        prefix = file.read(8)
+        if len(prefix) < 8:
+            return False
+        (header_bytes,) = struct.unpack("<Q", prefix)
+        if header_bytes > min(size, HEADER_LIMIT_BYTES):
+            return False
+        try:
+            header = json.loads(file.read(header_bytes))
+        except ValueError:
+            return False
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    return bool(size == 8 + header_bytes + max(ends, default=0))

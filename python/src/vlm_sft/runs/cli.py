@@ -1,0 +1,18 @@
+"""`vlm-sft report`: a finished run's report as a table."""
+
+from pathlib import Path
+
+import click
+
+from vlm_sft.errors import UserError
+from vlm_sft.runs.report import FILE, read_report, table
+
+
+@click.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+def report(run_dir: Path) -> None:
+    """Show the report of the run in RUN_DIR."""
+    found = read_report(run_dir)
+    if found is None:
+        raise UserError(f"{run_dir / FILE}: missing or unreadable; the run has not ended, or this is no run directory")
+    click.echo(table(found))

@@ -1,0 +1,112 @@
+"""ms-swift's arguments in a values file: every one has a name that ms-swift knows, and a value that it takes."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from vlm_sft.genvalues.rules.explain import shown
+from vlm_sft.genvalues.rules.problem import Problem
+from vlm_sft.genvalues.values.go_scalar import INT, resolve
+from vlm_sft.genvalues.values.node import Node, dotted
+from vlm_sft.genvalues.values.node import Path as KeyPath
+from vlm_sft.suggest import closest
+
+Command: TypeAlias = Literal["sft", "infer", "megatron"]
+_TABLE = Path(__file__).with_name("arguments.json")
+_NAMES = {
+    "bool": "true or false",
+    "int": "an integer",
+    "float": "a number",
+    "str": "text",
+    "list": "a list",
+    "dict": "a mapping",
+}
+PROGRAMS: dict[Command, str] = {"sft": "swift sft", "infer": "swift infer", "megatron": "megatron sft"}
+# Arguments of `swift sft` under the names that `megatron sft` has for them, where they are not alike
+_MEGATRON_NAMES = {
+    "learning_rate": "lr",
+    "lr_scheduler_type": "lr_decay_style",
+    "warmup_ratio": "lr_warmup_fraction",
+    "warmup_steps": "lr_warmup_iters",
+    "max_steps": "train_iters",
+    "max_grad_norm": "clip_grad",
+    "adam_epsilon": "adam_eps",
+    "optim": "optimizer",
+    "save_only_model": "no_save_optim",
+}
+
+
+@cache
+def swift_arguments() -> dict[str, Any]:
+    """Return the table that swift_args_table.py makes: `ms_swift` (release), and the arguments by command."""
+    table: dict[str, Any] = json.loads(_TABLE.read_text(encoding="utf-8"))
+    return table
+
+
+def check_arguments(args: Node, path: KeyPath, command: Command = "sft") -> Iterator[Problem]:
+    """Yield a problem for each argument below `args` that `command` does not know or does not take so."""
+    table = swift_arguments()
+    known = table[command]
+    if command == "megatron":  # the chart turns it into recompute_granularity
+        known = known | {"gradient_checkpointing": table["sft"]["gradient_checkpointing"]}
+    for name, node in args.value.items() if isinstance(args.value, dict) else ():
+        if name in known:
+            message = _wrong_value(known[name], node)
+        elif node.value is None and name in table["sft"]:
+            message = ""  # taken out of a file for the other backend
+        else:
+            guess = _MEGATRON_NAMES.get(name) if command == "megatron" else None
+            guess = guess or closest(name, known)
+            hint = f"; did you mean {dotted((*path, guess))}?" if guess else ""
+            message = f"{PROGRAMS[command]} of ms-swift {table['ms_swift']} has no such argument{hint}"
+        if message:
+            place = node.origin
+            yield Problem(place.source, place.line, place.column, dotted((*path, name)), message, rule="swift-argument")
+
+
+def _wrong_value(argument: dict[str, list[Any]], node: Node) -> str:
+    types, choices, value = argument["types"], argument.get("choices"), node.plain()
+    if value is None or "any" in types:
+        return ""  # a null is left out of ms-swift's config
+    if choices and value in choices:
+        return ""
+    free = [name for name in types if name in ("list", "dict")]
+    if choices and not any(_fits(name, value) for name in free):
+        guess = closest(str(value), [str(choice) for choice in choices])
+        listed = ", ".join(json.dumps(choice) for choice in choices[:12]) + (", ..." if len(choices) > 12 else "")
+        return f"got {shown(value)}, need one of {listed}" + (f"; did you mean {guess}?" if guess else "")
+    if any(_fits(name, value) for name in types):
+        return ""
+    need = " or ".join(dict.fromkeys(_NAMES[name] for name in types if name != "null"))
+    return f"got {shown(value)}, need {need}"
+
+
+def _fits(type_name: str, value: Any) -> bool:  # noqa: ANN401 - a YAML value may be anything
+    """Tell whether ms-swift's command line can read the value: there every value is text."""
+    if isinstance(value, dict):
+        return type_name == "dict"
+    if isinstance(value, list):
+        return type_name == "list"
+    if type_name in ("str", "list"):
+        return True
+    if type_name == "dict":
+        return isinstance(value, str) and value.lstrip().startswith("{")
+    if type_name == "bool":
+        return isinstance(value, bool) or str(value).lower() in ("true", "false")
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, str):
+        return _number_text(type_name, value)
+    return type_name == "float" or (type_name == "int" and (isinstance(value, int) or value.is_integer()))
+
+
+def _number_text(type_name: str, value: str) -> bool:
+    if type_name == "int":
+        return resolve(value, None)[0] == INT
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return type_name == "float"

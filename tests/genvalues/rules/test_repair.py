@@ -1,0 +1,71 @@
+"""Every mistake in one run: what the schema refuses does not hide what the chart's rules refuse."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+MISTAKES = [
+    ("effectiveBatchSize: 64", "effectiveBatchSize: 63"),
+    ("sharding: zero3", "sharding: zero4"),
+    ("lora_rank: 32", "lora_rnk: 32"),
+    ("shmSize: 64Gi", "shmSize: 640Gi"),
+    ("{cpu: 32,", "{cpu: 320,"),
+    ("dataset: fire", "datset: fire"),
+]
+EXPECTED = [
+    "prepare.datset: no such key; did you mean prepare.dataset?",
+    "train.effectiveBatchSize: 63 is not a multiple of 4 (1 per GPU x 4 GPUs); use 60 or 64",
+    'train.sharding: got "zero4" (string), need one of "ddp", "zero2", "zero3", "fsdp2"; did you mean zero3?',
+    "train.args.lora_rnk: swift sft of ms-swift 4.6.0 has no such argument; did you mean train.args.lora_rank?",
+    "train.resources.requests.cpu: 320 is more than the limit of 64; raise the limit, or ask for less",
+    "train.shmSize: 640Gi is more than the memory limit of 256Gi, which it counts against; make it smaller, or raise "
+    "the limit",
+]
+
+
+def validate(path: Path) -> list[str]:
+    command = [Path(sys.executable).parent / "genvalues", "validate", path]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ended.returncode == 1
+    return ended.stderr.splitlines()
+
+
+def test_every_seeded_mistake_is_told_at_its_line_in_one_run(tmp_path: Path) -> None:
+    text = (ROOT / "values/fire-4gpu.yaml").read_text()
+    for right, wrong in MISTAKES:
+        assert text.count(right) == 1, right
+        text = text.replace(right, wrong)
+    path = tmp_path / "fire.yaml"
+    path.write_text(text)
+    lines = {wrong: text[: text.index(wrong)].count("\n") + 1 for _, wrong in MISTAKES}
+    said = validate(path)
+    assert [line.split(": ", 2)[2] for line in said] == EXPECTED
+    assert sorted(int(line.split(":")[2]) for line in said) == sorted(lines.values())
+
+
+def test_what_follows_from_a_misspelt_key_is_not_told_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "fire.yaml"
+    path.write_text((ROOT / "values/fire-4gpu.yaml").read_text().replace("model:", "modle:"))
+    assert [line.split(": ", 2)[2] for line in validate(path)] == ["modle: no such key; did you mean model?"]
+
+
+def test_what_follows_from_a_wrong_value_is_not_told_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "fire.yaml"
+    wrong = {"dataset: fire": "dataset: fyre", "memory: 256Gi": "memory: 256GB"}
+    text = (ROOT / "values/fire-4gpu.yaml").read_text()
+    for was, now in wrong.items():
+        text = text.replace(was, now)
+    path.write_text(text)
+    said = [line.split(": ", 2)[2].partition(",")[0] for line in validate(path)]
+    assert said == ['prepare.dataset: got "fyre" (string)', 'train.resources.limits.memory: got "256GB" (string)']
+
+
+def test_a_misspelt_key_counts_for_the_rest_as_what_it_was_meant_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "fire.yaml"
+    text = (ROOT / "values/fire-4gpu.yaml").read_text().replace("gpusPerNode:", "gpuPerNode:")
+    path.write_text(text.replace("effectiveBatchSize: 64", "effectiveBatchSize: 63"))
+    assert [line.split(": ", 2)[2] for line in validate(path)] == [
+        "train.gpuPerNode: no such key; did you mean train.gpusPerNode?",
+        "train.effectiveBatchSize: 63 is not a multiple of 4 (1 per GPU x 4 GPUs); use 60 or 64",
+    ]

@@ -1,0 +1,148 @@
+"""Which checkpoint a run resumes from."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from vlm_sft.runs.checkpoint import (
+    INCOMPLETE,
+    UNREADABLE,
+    free_space,
+    incomplete,
+    newest_complete,
+    older,
+    set_aside,
+)
+
+MakeCheckpoint = Callable[..., Path]
+
+
+def test_the_newest_complete_checkpoint_is_found_by_number_not_by_name(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    for step in (90, 100):
+        make_checkpoint(tmp_path, step)
+    assert newest_complete(tmp_path, 2) == (tmp_path / "checkpoint-100", [])
+
+
+def test_a_run_without_checkpoints_starts_anew(tmp_path: Path) -> None:
+    assert newest_complete(tmp_path / "not-there", 2) == (None, [])
+
+
+def test_merged_weights_and_links_are_no_checkpoints(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> None:
+    made = make_checkpoint(tmp_path, 10)
+    (tmp_path / "checkpoint-10-merged").mkdir()
+    (tmp_path / "last-checkpoint").symlink_to(made)
+    assert newest_complete(tmp_path, 2) == (made, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("trainer_state.json", "trainer_state.json is missing or cut off"),
+        ("optimizer.pt", "optimizer.pt is missing"),
+        ("scheduler.pt", "scheduler.pt is missing"),
+        ("rng_state_1.pth", "rng_state_1.pth is missing"),
+        ("adapter_model.safetensors", "no weights"),
+        ("adapter_config.json", "adapter_config.json is missing"),
+        ("args.json", "args.json is missing"),
+    ],
+)
+def test_a_checkpoint_that_lacks_a_file_is_passed_over(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path, name: str, problem: str
+) -> None:
+    older, newer = make_checkpoint(tmp_path, 10), make_checkpoint(tmp_path, 20)
+    (newer / name).unlink()
+    assert newest_complete(tmp_path, 2) == (older, [(newer, problem)])
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 7, 20, 100])
+def test_cut_off_weights_are_seen_without_reading_them(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path, kept_bytes: int
+) -> None:
+    checkpoint = make_checkpoint(tmp_path, 10)
+    weights = checkpoint / "adapter_model.safetensors"
+    assert incomplete(checkpoint, 2) is None
+    weights.write_bytes(weights.read_bytes()[:kept_bytes])
+    assert incomplete(checkpoint, 2) == "adapter_model.safetensors is cut off"
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state_1.pth"])
+def test_cut_off_and_damaged_states_are_seen(make_checkpoint: MakeCheckpoint, tmp_path: Path, name: str) -> None:
+    older, newer = make_checkpoint(tmp_path, 10), make_checkpoint(tmp_path, 20)
+    whole = (newer / name).read_bytes()
+    (newer / name).write_bytes(whole[: len(whole) // 2])
+    assert newest_complete(tmp_path, 2) == (older, [(newer, f"{name} is cut off")])
+    flipped = bytearray(whole)
+    flipped[500] ^= 1
+    (newer / name).write_bytes(flipped)
+    assert newest_complete(tmp_path, 2) == (older, [(newer, f"{name} is damaged: archive/data.pkl")])
+
+
+def test_what_is_set_aside_is_seen_neither_by_a_resume_nor_by_the_trainers_rotation(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    older_one, newer = make_checkpoint(tmp_path, 10), make_checkpoint(tmp_path, 20)
+    assert older(newer, 2) == older_one
+    assert older(older_one, 2) is None
+    (tmp_path / "incomplete-20").mkdir()  # of an earlier try
+    assert set_aside(newer, INCOMPLETE) == tmp_path / "incomplete-20"
+    assert (tmp_path / "incomplete-20" / "optimizer.pt").is_file()
+    assert newest_complete(tmp_path, 2) == (older_one, [])
+    assert list(tmp_path.glob("checkpoint-*")) == [older_one]  # the Trainer's own pattern
+    assert set_aside(newer, INCOMPLETE) == tmp_path / "incomplete-20"  # another node was faster
+    assert (tmp_path / "incomplete-20").is_dir()
+
+
+def test_incomplete_checkpoints_give_way_when_the_disk_is_short_and_no_others_do(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    kept = [make_checkpoint(tmp_path, 10), set_aside(make_checkpoint(tmp_path, 20), UNREADABLE)]
+    aside = set_aside(make_checkpoint(tmp_path, 30), INCOMPLETE)
+    free_space(tmp_path, 0, said.append)
+    assert aside.is_dir()
+    free_space(tmp_path, 1e9, said.append)
+    assert said == [f"less than 1e+09 GiB free: deleting {aside}"]
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_state_of_another_step_or_of_no_shape_is_not_trusted(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path, 10)
+    for text in ('{"global_step": 9}', "[]", '{"global_step": '):
+        (checkpoint / "trainer_state.json").write_text(text)
+        assert incomplete(checkpoint, 2) in {
+            "trainer_state.json is of another step",
+            "trainer_state.json is missing or cut off",
+        }
+
+
+def test_sharded_states_need_no_safetensors(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path, 10)
+    (checkpoint / "adapter_model.safetensors").unlink()
+    (checkpoint / "optimizer.pt").unlink()
+    (checkpoint / "global_step10").mkdir()
+    assert incomplete(checkpoint, 2) is None
+
+
+@pytest.mark.parametrize("folder", ["pytorch_model_fsdp_0", "optimizer_0"])
+def test_shards_of_fsdp2_without_their_index_are_passed_over(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path, folder: str
+) -> None:
+    checkpoint = make_checkpoint(tmp_path, 10)
+    (checkpoint / "adapter_model.safetensors").unlink()
+    (checkpoint / "optimizer.pt").unlink()
+    for name in ("pytorch_model_fsdp_0", "optimizer_0"):
+        (checkpoint / name).mkdir()
+        (checkpoint / name / ".metadata").write_bytes(b"x")
+    assert incomplete(checkpoint, 2) is None
+    (checkpoint / folder / ".metadata").unlink()
+    assert incomplete(checkpoint, 2) == f"{folder}/.metadata is missing"
+
+
+def test_a_single_process_has_one_random_state_without_a_number(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    checkpoint = make_checkpoint(tmp_path, 10, world_size=1)
+    assert incomplete(checkpoint, 1) is None
+    assert incomplete(checkpoint, 2) == "rng_state_0.pth is missing"
