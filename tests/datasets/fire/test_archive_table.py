@@ -86,7 +86,7 @@ def test_no_member_of_a_shared_archive_could_be_another_source(table: ArchiveTab
 
 
 def test_every_archive_is_used_and_named_by_an_address_that_can_be_read() -> None:
-    document = yaml.safe_load(Path(archive_table.__file__).with_name("fire_archives.yaml").read_text())
+    document = yaml.safe_load(Path(archive_table.__file__).with_name("archives.yaml").read_text())
     used = {name for rule in document["rules"] for name in rule.get("archives", [])}
     assert set(document["archives"]) == used
     urls = [entry["url"] for entry in document["archives"].values()]
@@ -137,7 +137,7 @@ rules:
 
 @pytest.mark.parametrize("text", ["", "[]", "archives: {}", "archives: [a]\nrules: []"])
 def test_another_document_is_no_table(text: str, tmp_path: Path) -> None:
-    wanted = "need a mapping `archives` and a list `rules`, as in fire_archives.yaml"
+    wanted = "need a mapping `archives` and a list `rules`, as in archives.yaml"
     assert problems_of(text, tmp_path) == [wanted]
 
 
