@@ -1,20 +1,18 @@
 """ms-swift's arguments in a values file: every one has a name that ms-swift knows, and a value that it takes."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from vlm_sft.genvalues.rules.explain import shown
-from vlm_sft.genvalues.rules.problem import Problem
-from vlm_sft.genvalues.values.go_scalar import INT, resolve
-from vlm_sft.genvalues.values.node import Node, dotted
-from vlm_sft.genvalues.values.node import Path as KeyPath
 from vlm_sft.suggest import closest
 
 Command: TypeAlias = Literal["sft", "infer", "megatron"]
 _TABLE = Path(__file__).with_name("arguments.json")
+_MAX_SHOWN = 60  # characters of a wrong value
+_INTEGER = re.compile(r"[-+]?(\d+|0[xX][0-9a-fA-F]+)")
 _NAMES = {
     "bool": "true or false",
     "int": "an integer",
@@ -40,34 +38,50 @@ _MEGATRON_NAMES = {
 
 @cache
 def swift_arguments() -> dict[str, Any]:
-    """Return the table that swift_args_table.py makes: `ms_swift` (release), and the arguments by command."""
+    """Return the table that make_table.py writes: `ms_swift` (release), and the arguments by command."""
     table: dict[str, Any] = json.loads(_TABLE.read_text(encoding="utf-8"))
     return table
 
 
-def check_arguments(args: Node, path: KeyPath, command: Command = "sft") -> Iterator[Problem]:
-    """Yield a problem for each argument below `args` that `command` does not know or does not take so."""
+def check_arguments(args: Mapping[str, Any], command: Command, place: str) -> Iterator[tuple[str, str]]:
+    """Yield (argument, what is wrong) for each that `command` does not know or does not take so.
+
+    `place` is the key that holds the arguments, such as train.args.
+    """
     table = swift_arguments()
     known = table[command]
     if command == "megatron":  # the chart turns it into recompute_granularity
         known = known | {"gradient_checkpointing": table["sft"]["gradient_checkpointing"]}
-    for name, node in args.value.items() if isinstance(args.value, dict) else ():
+    for name, value in args.items():
         if name in known:
-            message = _wrong_value(known[name], node)
-        elif node.value is None and name in table["sft"]:
-            message = ""  # taken out of a file for the other backend
+            message = _wrong_value(known[name], value)
+        elif value is None and name in table["sft"]:
+            message = ""  # removes an argument of the other backend
         else:
             guess = _MEGATRON_NAMES.get(name) if command == "megatron" else None
             guess = guess or closest(name, known)
-            hint = f"; did you mean {dotted((*path, guess))}?" if guess else ""
+            hint = f"; did you mean {place}.{guess}?" if guess else ""
             message = f"{PROGRAMS[command]} of ms-swift {table['ms_swift']} has no such argument{hint}"
         if message:
-            place = node.origin
-            yield Problem(place.source, place.line, place.column, dotted((*path, name)), message, rule="swift-argument")
+            yield name, message
 
 
-def _wrong_value(argument: dict[str, list[Any]], node: Node) -> str:
-    types, choices, value = argument["types"], argument.get("choices"), node.plain()
+def shown(value: Any) -> str:  # noqa: ANN401 - a YAML value may be anything
+    """Return a value and its type: `"two" (string)`."""
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    text = json.dumps(value, ensure_ascii=False)
+    text = text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+    kind = {bool: "boolean", str: "string", int: "integer"}.get(type(value), "number")
+    return f"{text} ({kind})"
+
+
+def _wrong_value(argument: dict[str, list[Any]], value: Any) -> str:  # noqa: ANN401 - as above
+    types, choices = argument["types"], argument.get("choices")
     if value is None or "any" in types:
         return ""  # a null is left out of ms-swift's config
     if choices and value in choices:
@@ -104,7 +118,7 @@ def _fits(type_name: str, value: Any) -> bool:  # noqa: ANN401 - a YAML value ma
 
 def _number_text(type_name: str, value: str) -> bool:
     if type_name == "int":
-        return resolve(value, None)[0] == INT
+        return _INTEGER.fullmatch(value) is not None
     try:
         float(value)
     except ValueError:
