@@ -48,10 +48,15 @@ train:
     learning_rate: 1.0e-4
     warmup_ratio: 0.05
     max_length: 8192
-  env: {{IMAGE_MAX_TOKEN_NUM: 2048}}
+  env:
+    IMAGE_MAX_TOKEN_NUM: 2048
   resources:
-    requests: {{cpu: 32, memory: 256Gi}}
-    limits: {{cpu: 32, memory: 256Gi}}
+    requests:
+      cpu: 32
+      memory: "256Gi"
+    limits:
+      cpu: 32
+      memory: "256Gi"
 """
 
 

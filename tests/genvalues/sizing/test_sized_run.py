@@ -8,7 +8,7 @@ from vlm_sft.errors import UserError
 from vlm_sft.genvalues.sizing import run_steps
 from vlm_sft.genvalues.sizing.batch import Batch
 from vlm_sft.genvalues.sizing.lora import Lora
-from vlm_sft.genvalues.sizing.samples import samples_from_config, samples_from_stats
+from vlm_sft.genvalues.sizing.run_steps import samples_from_config, samples_from_stats
 from vlm_sft.genvalues.sizing.sized_run import RowOverrides, batch_of, run_shape
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 

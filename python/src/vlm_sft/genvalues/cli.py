@@ -19,8 +19,8 @@ COMMANDS = {
     ),
     "memory": ("vlm_sft.genvalues.commands.sizing", "predicted peak of each GPU, and what would make it fit"),
     "hours": ("vlm_sft.genvalues.commands.sizing", "steps, tokens, FLOPs and GPU hours"),
-    "schema": ("vlm_sft.genvalues.commands.schema", "print the JSON schema, for editors"),
-    "docs": ("vlm_sft.genvalues.commands.docs", "print the table of values in the README of the chart"),
+    "schema": ("vlm_sft.genvalues.commands.chart", "print the JSON schema, for editors"),
+    "docs": ("vlm_sft.genvalues.commands.chart", "print the table of values in the README of the chart"),
 }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues.sizing.image_tokens import limits, most_tokens, token_side_px
+from vlm_sft.genvalues.sizing.image_tokens import max_image_tokens, token_side_px
 from vlm_sft.genvalues.sizing.known_models import find_shape
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
@@ -52,7 +52,7 @@ def _image_limit(values: dict[str, Any], config: TrainConfig) -> tuple[int, str,
     if vision is None:
         return 0, "", 1
     unit = token_side_px(vision) ** 2 if given == "MAX_PIXELS" else 1
-    return most_tokens(vision, limits(vision, environment)), given or "IMAGE_MAX_TOKEN_NUM", unit
+    return max_image_tokens(vision, environment), given or "IMAGE_MAX_TOKEN_NUM", unit
 
 
 def _reads_fire(values: dict[str, Any]) -> bool:

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues.sizing.run_steps import epochs_of, max_steps_of, steps_of
-from vlm_sft.genvalues.sizing.samples import samples_from_config
+from vlm_sft.genvalues.sizing.run_steps import epochs_of, max_steps_of, samples_from_config, steps_of
 from vlm_sft.genvalues.sizing.sized_run import batch_of
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 

@@ -93,18 +93,13 @@ def _limits(schema: dict[str, Any]) -> str:
 
 
 def _count_message(violation: Violation, root: Schema) -> str:
-    got = shown(violation.got)
-    size = len(violation.got) if isinstance(violation.got, list | dict) else 0
-    texts = {
-        "minItems": f"has {size} items, need at least {violation.expected}",
-        "maxItems": f"has {size} items, need at most {violation.expected}",
-        "minProperties": f"has {size} keys, need at least {violation.expected}",
-        "maxProperties": f"has {size} keys, need at most {violation.expected}",
-        "uniqueItems": "has an item twice; drop one",
-        "contains": f"holds no item that is {_needs(violation.expected, root, '') or 'allowed'}",
-        "not": f"got {got}, which is not allowed here",
-    }
-    return texts[violation.keyword]
+    keyword, got = violation.keyword, violation.got
+    if keyword in ("minItems", "maxItems", "minProperties", "maxProperties"):
+        what = "items" if keyword.endswith("Items") else "keys"
+        return f"has {len(got)} {what}, need at {'least' if keyword.startswith('min') else 'most'} {violation.expected}"
+    if keyword == "contains":
+        return f"holds no item that is {_needs(violation.expected, root, '') or 'allowed'}"
+    return "has an item twice; drop one" if keyword == "uniqueItems" else f"got {shown(got)}, which is not allowed here"
 
 
 def _unknown_key(violation: Violation, root: Schema) -> str:

@@ -41,14 +41,6 @@ def hours(run: RunShape, steps: int, gpu: Gpu, mfu: float | None = None) -> Hour
     used = mfu or DEFAULT_MFU[kind]
     rows = steps * run.effective_batch
     flops = row_flops(run).model * rows
-    seconds = flops / (used * gpu.bf16_tflops * 1e12 * run.world)
-    return Hours(
-        steps=steps,
-        rows=rows,
-        tokens=float(rows) * run.seq_len_tokens,
-        model_flops=flops,
-        mfu=used,
-        mfu_range=PUBLISHED_MFU[kind],
-        wall_hours=seconds / 3600,
-        gpus=run.world,
-    )
+    wall_hours = flops / (used * gpu.bf16_tflops * 1e12 * run.world) / 3600
+    tokens = float(rows) * run.seq_len_tokens
+    return Hours(steps, rows, tokens, flops, used, PUBLISHED_MFU[kind], wall_hours, run.world)
