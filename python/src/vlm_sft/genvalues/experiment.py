@@ -153,7 +153,7 @@ def _warnings(
 
 
 def _problem(places: Places, path: Path, message: str, rule: str) -> Problem:
-    """Point at the deepest value on the way to `path` that the user wrote: nobody can fix the chart's defaults."""
+    """Place the problem at the deepest value on the way to `path` that the user wrote."""
     place = places.nearest(path)
     return Problem(place.source, place.line, place.column, dotted(path), message, rule=rule)
 

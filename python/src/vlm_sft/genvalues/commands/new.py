@@ -1,4 +1,4 @@
-"""`genvalues new`: a values file from a few answers, given as options or asked for."""
+"""`genvalues new`: write a values file from a few answers, given as options or at a prompt."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from vlm_sft.genvalues.sizing.gpu import find_gpu
 from vlm_sft.genvalues.values.chart import Chart, find_chart, load_chart
 
 GPUS, TARGET = click.IntRange(1, 16), click.IntRange(1)
-# What is asked for when it is not given: option -> question, type, what Enter means.
+# Prompts for missing options: option -> question, type, default.
 QUESTIONS: dict[str, tuple[str, "click.ParamType[Any]", Any]] = {
     "dataset": ("dataset: fire, alpaca, a hub id or a path", click.STRING, "fire"),
     "model": ("model: a hub id, or a path on a claim", click.STRING, "Qwen/Qwen3-VL-8B-Instruct"),
@@ -45,7 +45,7 @@ def new(
 ) -> None:  # fmt: skip
     """Write DIR/NAME.yaml: a short values file for an experiment, which passes `genvalues validate`.
 
-    What is not given is asked for: dataset, model, GPUs, effective batch size.
+    Missing answers are prompted for: dataset, model, GPUs, effective batch size.
     """
     kind = find_gpu(gpu)
     chart = load_chart(find_chart(chart_folder), helm)

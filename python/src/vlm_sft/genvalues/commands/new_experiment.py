@@ -1,4 +1,4 @@
-"""NewExperiment: what a person says of an experiment, and the values that follow from it."""
+"""NewExperiment: the user's answers about an experiment, and the values that follow from them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,7 @@ def first_values(new: NewExperiment) -> dict[str, Any]:
     """Return the values that differ from the chart's defaults, and train.sharding, which is still to be chosen.
 
     Raises:
-        UserError: the target does not divide, or the model cannot see the data set's images.
+        UserError: the target does not divide, or the model takes no images and the dataset has them.
     """
     if new.target % new.world:
         below = new.target // new.world * new.world

@@ -1,4 +1,4 @@
-"""The shell command that runs what train.yaml says: `NPROC_PER_NODE=4 swift sft --model ... --learning_rate 0.0001`."""
+"""The shell command of a train.yaml: `NPROC_PER_NODE=4 swift sft --model ... --learning_rate 0.0001`."""
 
 import json
 import shlex

@@ -27,7 +27,7 @@ _FEW_KEYS = 12  # as many keys fit on one line
 
 
 def explain(violation: Violation, root: Schema, from_set: bool = False) -> tuple[Path, str]:
-    """Return the path to point at and the message; `from_set` says that the value came from `--set`."""
+    """Return the path to point at and the message; `from_set`: the value came from `--set`."""
     keyword = violation.keyword
     if keyword in ("additionalProperties", "propertyNames"):
         return violation.path, _unknown_key(violation, root)
@@ -46,7 +46,7 @@ def explain(violation: Violation, root: Schema, from_set: bool = False) -> tuple
 
 
 def _needs(schema: Schema, root: Schema, lead: str) -> str:
-    """Say what a schema wants: `, need an integer >= 1 (samples per GPU); e.g. 1`; empty when it wants nothing."""
+    """Return what a schema needs: `, need an integer >= 1 (samples per GPU); e.g. 1`; empty when it needs nothing."""
     schema = resolved(schema, root)
     if not isinstance(schema, dict):
         return ""

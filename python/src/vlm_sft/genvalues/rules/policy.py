@@ -1,4 +1,4 @@
-"""A cluster's policy: rules as data beside its overlay, values/clusters/policies/nautilus.yaml, which explains them."""
+"""A cluster's policy: rules as data beside its overlay; values/clusters/policies/nautilus.yaml explains the format."""
 
 import json
 import re
@@ -99,7 +99,7 @@ def _quantity(value: str | float) -> float:
 
 
 def _idle_sections(values: Mapping[str, Any]) -> set[str]:
-    """Return the sections that are switched off; gpu is one where no pod asks for GPUs."""
+    """Return the sections that are switched off; gpu counts as one when no pod requests GPUs."""
     idle = {name for name, section in values.items() if isinstance(section, dict) and section.get("enabled") is False}
     training = "train" not in idle and values["train"]["accelerator"] == "gpu"
     notebook = "jupyter" not in idle and values["jupyter"]["gpus"] > 0

@@ -10,7 +10,7 @@ from vlm_sft.genvalues.sizing.run_shape import RunShape
 from vlm_sft.genvalues.sizing.state_bytes import States, states
 
 GIB = 2**30
-SLACK_GIB = 3.5  # reserved by the allocator but unused: hardly grows with the model (4 to 14 billion parameters)
+SLACK_GIB = 3.5  # reserved by the allocator but unused, nearly constant (4 to 14 billion parameters)
 SLACK_SHARE = 0.15  # of activations and logits, whose sizes change from row to row
 SLACK_LIMIT = 0.4  # of what is allocated, for models too small for SLACK_GIB
 LOW, HIGH = 0.93, 1.15  # of the expected value: holds 29 of the 33 published peaks

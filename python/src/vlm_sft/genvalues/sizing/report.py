@@ -1,4 +1,4 @@
-"""The sizing results as text for a person."""
+"""The sizing results as text."""
 
 from vlm_sft.genvalues.sizing.batch import Batch, reach
 from vlm_sft.genvalues.sizing.fit import suggestions
@@ -25,7 +25,9 @@ def batch_text(batch: Batch, samples: int | None, config: TrainConfig) -> str:
         counted = counted_steps(batch, samples, config)
         lines.append(f"{counted.per_epoch} optimizer steps per epoch from {samples} samples, {counted.total} in all")
         if counted.left_out:
-            lines.append(f"{counted.left_out} samples of each epoch are left out: ms-swift gives every rank as many")
+            lines.append(
+                f"{counted.left_out} samples of each epoch are left out: ms-swift gives every rank the same number"
+            )
     return "\n".join(lines)
 
 

@@ -35,7 +35,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
 
 @dataclass(frozen=True)
 class RowOverrides:
-    """What a person knows about the rows and the values file does not say."""
+    """Facts about the rows that the user knows and the values file does not contain."""
 
     tokens: int = 0  # 0: train.args.max_length
     images: int = 1  # of a row
@@ -122,7 +122,7 @@ def _sharding(config: TrainConfig) -> Sharding:
 
 
 def _offloads(config: TrainConfig) -> bool:
-    """Tell whether Megatron keeps the whole optimizer in host memory; a part of it is not known here."""
+    """Return whether Megatron keeps the whole optimizer in host memory; a part of it is not modelled."""
     return bool(
         config.argument("optimizer_cpu_offload", False) and config.argument("optimizer_offload_fraction", 1.0) == 1
     )
@@ -140,7 +140,7 @@ def _lora(config: TrainConfig) -> Lora | None:
 
 
 def _image_tokens(config: TrainConfig, shape: Shape, rows: RowOverrides, tokens: int) -> int:
-    """Return the most image tokens of a row: every image at its limit, but no more than the row holds."""
+    """Return the maximum image tokens of a row: every image at its limit, at most the length of the row."""
     if shape.vision is None:
         return 0
     return min(tokens, rows.images * max_image_tokens(shape.vision, config.environment))

@@ -76,7 +76,7 @@ class Places:
         return next((place for place in places if place), Origin(self.files[-1].name if self.files else "", 1, 1))
 
     def is_null(self, path: Path) -> bool:
-        """Tell whether the user wrote null at `path`, which deletes the chart's default."""
+        """Return whether the user wrote null at `path`, which deletes the chart's default."""
         if any(sets(setting.text, path) for setting in self.inputs.settings):
             return True
         found = next((place for file in reversed(self.files) if (place := file.find(path))), None)
@@ -92,7 +92,7 @@ def dotted(path: Path) -> str:
 
 
 def sets(text: str, path: Path) -> bool:
-    """Tell whether the text of an option (`a.b=1,c=2`) sets the value at `path`, something in it, or what holds it."""
+    """Return whether an option (`a.b=1,c=2`) sets the value at `path`, a value inside it, or a mapping around it."""
     whole = re.escape(dotted(path)) + r"[=.\[]"
     parents = (re.escape(dotted(path[:length])) + "=" for length in range(1, len(path)))
     return any(re.search(rf"(?:^|,)\s*{key}", text) for key in (whole, *parents))
