@@ -25,6 +25,14 @@ def test_every_link_and_path_exists() -> None:
     assert missing == []
 
 
+def test_the_options_of_the_vlm_sft_commands_exist() -> None:
+    for command in re.findall(r"`(vlm-sft [^`]*--[^`]*)`", README):
+        subcommand, _, options = command.partition(" --")
+        words = [BIN / "vlm-sft", *subcommand.split()[1:], "--help"]
+        shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        assert set(re.findall(r"--[a-z-]+", f"--{options}")) - set(re.findall(r"--[a-z-]+", shown)) == set()
+
+
 def test_it_is_read_in_three_minutes() -> None:
     assert README.count("\n") <= 150
     text = re.sub(r"```.*?```", "", LINK.sub("]", README), flags=re.DOTALL)
