@@ -22,7 +22,6 @@ from chart_keys import (
     value_keys,
 )
 from vlm_sft.genvalues.commands.values_table import values_table
-from vlm_sft.genvalues.values.chart import load_chart
 
 SECTIONS = [key for key, part in KEYS.items() if "properties" in part]
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)

@@ -1,6 +1,6 @@
 """What one training step keeps for its backward pass, in bytes: decoder layers, vision blocks, logits.
 
-Derivation and sources: python/MEMORY.md. h = hidden, q and kv = width of the query and of the key heads, i = MLP width.
+Derivation and sources: README.md in this folder. h = hidden size, q and kv = width of the query and key heads.
 """
 
 from dataclasses import dataclass

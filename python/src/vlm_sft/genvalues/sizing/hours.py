@@ -6,8 +6,8 @@ from vlm_sft.genvalues.sizing.flops import row_flops
 from vlm_sft.genvalues.sizing.gpu import Gpu
 from vlm_sft.genvalues.sizing.run_shape import RunShape
 
-# Published model FLOPs utilisation (reference/engines-and-memory.md 6): vision-language models 30 to 40 %
-# (LMMs-Engine, 32 A800, FSDP2), dense text 44 to 58 % (ms-swift on A800, torchtitan on A100), experts under ZeRO-3 4 %.
+# Published model FLOPs utilisation: vision-language models 30 to 40 % (LMMs-Engine, 32 A800, FSDP2),
+# dense text 44 to 58 % (ms-swift on A800, torchtitan on A100), experts under ZeRO-3 4 %.
 PUBLISHED_MFU = {"vision-language": (0.30, 0.40), "text": (0.40, 0.58)}
 DEFAULT_MFU = {"vision-language": 0.30, "text": 0.40}  # the low ends: few runs are tuned
 

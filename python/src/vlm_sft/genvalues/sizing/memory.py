@@ -1,6 +1,6 @@
 """Peak GPU memory of a run: the highest of the moments of a step, as a band. Unit: GiB (2**30 bytes).
 
-The moments never coincide, so the peak is their maximum and not their sum; python/MEMORY.md lists them.
+The moments never coincide, so the peak is their maximum and not their sum; README.md in this folder lists them.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """What stays in a GPU's memory from step to step, in bytes: weights, adapters, gradients, optimizer states.
 
-Derivation by sharding and sources: python/MEMORY.md.
+Derivation by sharding and sources: README.md in this folder.
 """
 
 from dataclasses import dataclass
