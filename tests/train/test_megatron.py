@@ -12,10 +12,10 @@ import pytest
 from vlm_sft.runs.checkpoint import incomplete, newest_complete
 from vlm_sft.runs.report import evidence, table
 from vlm_sft.runs.swift_config import SwiftConfig
-from vlm_sft.train.launch import launch
 from vlm_sft.train.nodes.node_group import Attempt
 from vlm_sft.train.nodes.place import read_place
 from vlm_sft.train.preflight import Needs, problems
+from vlm_sft.train.trainer import launch
 
 NOTHING = Needs(gpus=0, data_marker=None, min_free_gib=0, gated=False)
 ARGS = {"model": "org/model", "dataset": ["org/rows"], "micro_batch_size": 1, "global_batch_size": 16}

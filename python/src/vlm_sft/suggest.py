@@ -1,17 +1,13 @@
-"""`did you mean`: the known name that a misspelt one stands for."""
+"""`did you mean`: the known name nearest to a misspelt one."""
 
-from collections.abc import Iterable, Iterator
-
-from vlm_sft.genvalues.rules.json_schema import Schema, resolved
-from vlm_sft.genvalues.values.node import Path
+from collections.abc import Iterable
 
 _NEAR = 0.7  # difflib ratio: `lerning_rate` and `learning_rate` have 0.96, `size` and `image` 0.44
-_SAME = 0.9  # for a name that would stand elsewhere in the file
 
 
 def closest(name: str, known: Iterable[str], near: float = _NEAR) -> str | None:
-    """Return the known name nearest to `name`, whatever its case and underscores; None when none is near."""
-    from difflib import get_close_matches  # needed for a mistake only, and slow to import
+    """Return the known name nearest to `name`, ignoring case, `_` and `-`; None when none is near."""
+    from difflib import get_close_matches  # needed only for a mistake, and slow to import
 
     folded = {_folded(candidate): candidate for candidate in known}
     matches = get_close_matches(_folded(name), list(folded), n=1, cutoff=near)
@@ -20,19 +16,3 @@ def closest(name: str, known: Iterable[str], near: float = _NEAR) -> str | None:
 
 def _folded(name: str) -> str:
     return name.replace("_", "").replace("-", "").casefold()
-
-
-def schema_paths(root: Schema, key: str) -> list[Path]:
-    """Return where in the schema a key called nearly `key` stands, the shortest paths first."""
-    paths = list(_walk(root, root, ()))
-    name = closest(key, {str(path[-1]) for path in paths}, _SAME)
-    return sorted((path for path in paths if path[-1] == name), key=lambda path: (len(path), str(path)))
-
-
-def _walk(schema: Schema, root: Schema, path: Path) -> Iterator[Path]:
-    schema = resolved(schema, root)
-    if not isinstance(schema, dict) or len(path) > 8:
-        return
-    for key, child in schema.get("properties", {}).items():
-        yield (*path, key)
-        yield from _walk(child, root, (*path, key))

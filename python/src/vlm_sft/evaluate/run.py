@@ -11,10 +11,10 @@ from typing import Any
 from vlm_sft.atomic_file import atomic_write
 from vlm_sft.errors import ConfigError, UserError
 from vlm_sft.evaluate.scores import Scores, score, table
+from vlm_sft.launch.gpus import visible_gpus
 from vlm_sft.launch.swift_command import run_swift
 from vlm_sft.runs.finished_run import finished_checkpoint, is_adapter, loadable
 from vlm_sft.runs.swift_config import SwiftConfig
-from vlm_sft.train.preflight import visible_gpus
 
 
 def evaluate(config: SwiftConfig, run_dir: Path, gpus: int, say: Callable[[str], None], *, force: bool) -> str:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from vlm_sft.errors import UserError
+from vlm_sft.launch.command import argv
+from vlm_sft.launch.gpus import visible_gpus
 from vlm_sft.launch.swift_command import run_command, run_swift
 from vlm_sft.runs.finished_run import EXPORT, MARKER, exported, finished_checkpoint, is_adapter, needs_conversion
 from vlm_sft.runs.megatron_checkpoint import TRACKER, is_of_megatron
-from vlm_sft.train.launch import argv
-from vlm_sft.train.preflight import visible_gpus
 
 # What a checkpoint of whole weights holds besides the model: optimizer, random states, the trainer's own notes.
 NO_MODEL = (

@@ -69,8 +69,7 @@ def load_experiment(
     values, warnings = merge_defaults(chart.defaults, user)
     errors = list(check_schema(chart, values, user))
     for place, command in arguments_by_place(values).items():
-        given = values.get(place)
-        errors += check_arguments(given, place, command) if given is not None else ()
+        errors += _argument_problems(values.get(place), place, command)
     errors += check_chart_rules(chart, values, policies_beside(overlays))
     wrong = {error.key for error in errors}
     problems += errors
@@ -83,6 +82,14 @@ def arguments_by_place(values: Node) -> dict[Path, Command]:
     backend = values.get(("train", "backend"))
     train: Command = "megatron" if backend is not None and backend.value == "megatron" else "sft"
     return {("train", "args"): train, ("evaluate", "args"): "infer"}
+
+
+def _argument_problems(args: Node | None, place: Path, command: Command) -> Iterator[Problem]:
+    given = args.value if args is not None and isinstance(args.value, dict) else {}
+    plain = {name: node.plain() for name, node in given.items()}
+    for name, message in check_arguments(plain, command, f"{dotted(place)}."):
+        at = given[name].origin
+        yield Problem(at.source, at.line, at.column, dotted((*place, name)), message, rule="swift-argument")
 
 
 def load_values(

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
+from vlm_sft.launch.command import argv
 from vlm_sft.runs.finished_run import exported, finished_checkpoint, is_adapter, loadable
 from vlm_sft.runs.report import FILE
 from vlm_sft.runs.swift_config import read_swift_config
-from vlm_sft.train.launch import argv
 
 SERVER = Path(__file__).parent / "server.py"
 

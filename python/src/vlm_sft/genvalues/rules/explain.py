@@ -4,12 +4,13 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from vlm_sft.genvalues.rules.json_schema import Schema, Violation, resolved
 from vlm_sft.genvalues.values.go_scalar import FLOAT, INT, resolve
 from vlm_sft.genvalues.values.node import Path, dotted
-from vlm_sft.suggest import closest, schema_paths
+from vlm_sft.suggest import closest
 
 _NAMES = {
     "integer": "an integer",
@@ -22,6 +23,7 @@ _NAMES = {
 }
 _UNIT = re.compile(r"\[[^\]]+\]")  # a description starts with its unit: [samples] in one forward pass
 _MAX_SHOWN = 60  # characters of a wrong value
+_SAME = 0.9  # difflib ratio for a name that stands elsewhere in the schema
 _FEW_KEYS = 12  # as many keys fit on one line
 
 
@@ -157,3 +159,19 @@ def _way_out(violation: Violation, from_set: bool) -> str:
     if resolve(value, None)[0] not in (INT, FLOAT):
         return ""
     return f"; --set keeps {value} as text, use --set-json" if from_set else "; drop the quotes"
+
+
+def schema_paths(root: Schema, key: str) -> list[Path]:
+    """Return where in the schema a key called nearly `key` stands, the shortest paths first."""
+    paths = list(_walk(root, root, ()))
+    name = closest(key, {str(path[-1]) for path in paths}, _SAME)
+    return sorted((path for path in paths if path[-1] == name), key=lambda path: (len(path), str(path)))
+
+
+def _walk(schema: Schema, root: Schema, path: Path) -> Iterator[Path]:
+    schema = resolved(schema, root)
+    if not isinstance(schema, dict) or len(path) > 8:
+        return
+    for key, child in schema.get("properties", {}).items():
+        yield (*path, key)
+        yield from _walk(child, root, (*path, key))
