@@ -9,8 +9,8 @@ import yaml
 from vlm_sft.swift_arguments.check import Command, check_arguments, swift_arguments
 
 
-def reported(text: str, command: Command = "sft", prefix: str = "") -> list[str]:
-    return [f"{name}: {message}" for name, message in check_arguments(yaml.safe_load(text), command, prefix)]
+def reported(text: str, command: Command = "sft", place: str = "") -> list[str]:
+    return [f"{name}: {message}" for name, message in check_arguments(yaml.safe_load(text), command, place)]
 
 
 def test_the_table_names_the_installed_release() -> None:
@@ -92,8 +92,8 @@ def test_what_the_chart_translates_or_removes_is_accepted() -> None:
     assert reported("{lerning_rate: null}", "megatron") != []
 
 
-def test_a_suggestion_has_the_prefix_of_its_place() -> None:
-    assert reported("lerning_rate: 1", prefix="train.args.")[0].endswith("did you mean train.args.learning_rate?")
+def test_a_suggestion_names_its_place() -> None:
+    assert reported("lerning_rate: 1", place="train.args")[0].endswith("did you mean train.args.learning_rate?")
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def arguments_by_place(values: Node) -> dict[Path, Command]:
 def _argument_problems(args: Node | None, place: Path, command: Command) -> Iterator[Problem]:
     given = args.value if args is not None and isinstance(args.value, dict) else {}
     plain = {name: node.plain() for name, node in given.items()}
-    for name, message in check_arguments(plain, command, f"{dotted(place)}."):
+    for name, message in check_arguments(plain, command, dotted(place)):
         at = given[name].origin
         yield Problem(at.source, at.line, at.column, dotted((*place, name)), message, rule="swift-argument")
 

@@ -44,13 +44,13 @@ def swift_arguments() -> dict[str, Any]:
     return table
 
 
-def check_arguments(args: Mapping[str, Any], command: Command, prefix: str = "") -> Iterator[tuple[str, str]]:
+def check_arguments(args: Mapping[str, Any], command: Command, place: str = "") -> Iterator[tuple[str, str]]:
     """Yield (argument, message) for each argument that `command` does not have, or whose value it does not take.
 
     Args:
         args: names to plain values, as JSON or YAML gives them.
         command: the command of ms-swift that gets them.
-        prefix: stands before a suggested name, such as `train.args.` in a values file.
+        place: the key that holds the arguments in a values file, such as train.args.
     """
     table = swift_arguments()
     known = table[command]
@@ -64,7 +64,7 @@ def check_arguments(args: Mapping[str, Any], command: Command, prefix: str = "")
         else:
             guess = _MEGATRON_NAMES.get(name) if command == "megatron" else None
             guess = guess or closest(name, known)
-            hint = f"; did you mean {prefix}{guess}?" if guess else ""
+            hint = f"; did you mean {place and place + '.'}{guess}?" if guess else ""
             message = f"{PROGRAMS[command]} of ms-swift {table['ms_swift']} has no such argument{hint}"
         if message:
             yield name, message
@@ -80,11 +80,11 @@ def _wrong_value(argument: dict[str, list[Any]], value: Any) -> str:
     if choices and not any(_fits(name, value) for name in free):
         guess = closest(str(value), [str(choice) for choice in choices])
         listed = ", ".join(json.dumps(choice) for choice in choices[:12]) + (", ..." if len(choices) > 12 else "")
-        return f"got {_shown(value)}, need one of {listed}" + (f"; did you mean {guess}?" if guess else "")
+        return f"got {shown(value)}, need one of {listed}" + (f"; did you mean {guess}?" if guess else "")
     if any(_fits(name, value) for name in types):
         return ""
     need = " or ".join(dict.fromkeys(_NAMES[name] for name in types if name != "null"))
-    return f"got {_shown(value)}, need {need}"
+    return f"got {shown(value)}, need {need}"
 
 
 def _fits(type_name: str, value: Any) -> bool:
@@ -110,8 +110,10 @@ def _fits(type_name: str, value: Any) -> bool:
     return True
 
 
-def _shown(value: Any) -> str:
-    """Return a wrong value and its type: `"two" (string)`."""
+def shown(value: Any) -> str:
+    """Return a value and its type: `"two" (string)`."""
+    if value is None:
+        return "null"
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
