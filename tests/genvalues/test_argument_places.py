@@ -5,11 +5,9 @@
 from pathlib import Path
 
 import pytest
-from vlm_sft.genvalues.experiment import Setting, arguments_by_place, load_experiment
-from vlm_sft.genvalues.values.chart import load_chart
-from vlm_sft.genvalues.values.helm_yaml import ValuesFile, parse_values
-
-CHART = Path(__file__).parents[2] / "charts" / "vlm-sft"
+from vlm_sft.genvalues.experiment import arguments_by_place, load_experiment
+from vlm_sft.genvalues.values.chart import Chart
+from vlm_sft.genvalues.values.helm import Setting
 
 
 @pytest.mark.parametrize(
@@ -21,20 +19,16 @@ CHART = Path(__file__).parents[2] / "charts" / "vlm-sft"
         ("infer_backend: vlm", 'evaluate.args.infer_backend: got "vlm" (string), need one of "vllm", "transformers", "sglang", "lmdeploy", "pt"; did you mean vllm?'),
     ],
 )  # fmt: skip
-def test_a_wrong_argument_of_the_evaluation_is_reported(text: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_argument_of_the_evaluation_is_reported_at_its_line(
+    text: str, message: str, chart: Chart, tmp_path: Path
+) -> None:
     (tmp_path / "v.yaml").write_text(f"evaluate:\n  args:\n    {text}\n")
-    problems = load_experiment(
-        load_chart(CHART), tmp_path / "v.yaml", [], [Setting("--set", "train.enabled=false")]
-    ).problems
+    problems = load_experiment(chart, tmp_path / "v.yaml", [], [Setting("--set", "train.enabled=false")]).problems
     assert [(p.line, p.text) for p in problems] == [(3, message)]
 
 
-def test_the_command_that_checks_them_is_the_one_that_takes_them() -> None:
-    def commands(text: str) -> dict[tuple[str | int, ...], str]:
-        parsed = parse_values(text.encode(), "v.yaml")
-        assert isinstance(parsed, ValuesFile)
-        return dict(arguments_by_place(parsed.root))
-
-    assert commands("{}") == {("train", "args"): "sft", ("evaluate", "args"): "infer"}
-    assert commands("train: {backend: swift}") == {("train", "args"): "sft", ("evaluate", "args"): "infer"}
-    assert commands("train: {backend: megatron}") == {("train", "args"): "megatron", ("evaluate", "args"): "infer"}
+@pytest.mark.parametrize(
+    ("backend", "command"), [({}, "sft"), ({"backend": "swift"}, "sft"), ({"backend": "megatron"}, "megatron")]
+)
+def test_arguments_are_checked_against_the_command_that_gets_them(backend: dict[str, str], command: str) -> None:
+    assert arguments_by_place({"train": backend}) == {("train", "args"): command, ("evaluate", "args"): "infer"}

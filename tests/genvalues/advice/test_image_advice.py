@@ -5,8 +5,9 @@
 from pathlib import Path
 
 import pytest
-from vlm_sft.genvalues.experiment import Setting, load_experiment
+from vlm_sft.genvalues.experiment import load_experiment
 from vlm_sft.genvalues.values.chart import load_chart
+from vlm_sft.genvalues.values.helm import Setting
 
 ROOT = Path(__file__).parents[3]
 

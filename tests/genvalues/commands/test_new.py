@@ -7,6 +7,7 @@ import os
 import pty
 import random
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from vlm_sft.genvalues.experiment import load_experiment
 from vlm_sft.genvalues.sizing.gpu import gpus
 from vlm_sft.genvalues.sizing.known_models import known_models
 from vlm_sft.genvalues.sizing.memory import estimate
-from vlm_sft.genvalues.sizing.run_from_values import run_from_values
+from vlm_sft.genvalues.sizing.sized_run import run_shape
 from vlm_sft.genvalues.values.chart import load_chart
 
 ROOT = Path(__file__).parents[3]
@@ -67,9 +68,7 @@ def values_in(path: Path) -> dict[str, Any]:
 
 def test_the_file_holds_what_differs_with_its_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "values").mkdir()
-    (tmp_path / "charts" / "vlm-sft").mkdir(parents=True)
-    for file in ("Chart.yaml", "values.yaml", "values.schema.json"):
-        (tmp_path / "charts" / "vlm-sft" / file).write_bytes((CHART / file).read_bytes())
+    shutil.copytree(CHART, tmp_path / "charts" / "vlm-sft")
     monkeypatch.chdir(tmp_path)
     options = ["--dataset", "fire", "--model", "Qwen/Qwen3-VL-32B-Instruct", "--gpus", "4", "--target", "64"]
     result = CliRunner().invoke(main, ["new", "fire", *options, "--question", "does it revise?"])
@@ -89,7 +88,7 @@ def test_whatever_is_written_validates_and_renders_the_target(tmp_path: Path) ->
     )
     loaded = load_chart(CHART)
     written = refused = 0
-    for model, dataset, count, nodes, gpu in dice.sample(combinations, 150):
+    for model, dataset, count, nodes, gpu in dice.sample(combinations, 60):
         target = count * nodes * dice.randint(1, 40)
         options = {"model": model, "dataset": dataset, "gpus": count, "nodes": nodes, "gpu": gpu, "target": target}
         result = new(tmp_path, **options, force=None)
@@ -101,18 +100,19 @@ def test_whatever_is_written_validates_and_renders_the_target(tmp_path: Path) ->
         experiment = load_experiment(loaded, path, [], [])
         assert [problem for problem in experiment.problems if problem.severity == "error"] == [], options
         assert experiment.values is not None
-        values: Any = experiment.values.plain()
+        assert experiment.config is not None
+        values = experiment.values
         train = values["train"]
         assert (values["model"]["id"], train["gpusPerNode"], train["nodes"]) == (model, count, nodes)
         assert train["effectiveBatchSize"] == target
         is_dear = "fit the" in result.stderr
         assert result.stderr.startswith("warning: ") == is_dear
         if "a GPU, at most" in result.stderr:
-            fits = estimate(run_from_values(values)).high_gib <= gpus()[gpu].memory_gib
+            fits = estimate(run_shape(experiment.config)).high_gib <= gpus()[gpu].memory_gib
             assert fits == (not is_dear), (options, result.stderr)
         written += 1
         path.unlink()
-    assert (written > 100, refused > 10) == (True, True)
+    assert (written > 40, refused > 4) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_nothing_is_written_over_without_force(tmp_path: Path) -> None:
         ("x", {"target": 63, "gpus": 4}, 1, "error: --target: 63 is not a multiple of 4 GPUs; use 60 or 64\n"),
         ("x", {"target": 3, "gpus": 2, "nodes": 2}, 1, "error: --target: 3 is not a multiple of 4 (2 GPUs x 2 nodes); use 4\n"),
         ("x", {"dataset": "fire"}, 1, "error: --model: Qwen/Qwen3-8B sees no images, and fire has one in every row; use e.g. Qwen/Qwen3-VL-8B-Instruct\n"),
-        ("X", {}, 1, "error: NAME: X, need a letter first and no dot (it becomes the name of a Service); choose another\n"),
+        ("X", {}, 1, "error: NAME: X, need lower-case letters, digits and -, a letter first, at most 40 characters; choose another\n"),
         ("x", {"out": "/nowhere"}, 1, "error: --out: /nowhere is no folder; make it, or name another\n"),
         ("x", {"gpu": "a100"}, 1, "error: --gpu: 'a100' comes in several sizes; say a100-40g or a100-80g\n"),
         ("x", {"gpus": 17}, 2, "Invalid value for '--gpus': 17 is not in the range 1<=x<=16"),
@@ -235,7 +235,7 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
         "import sys; from vlm_sft.genvalues.cli import main\n"
         f"try: main({['new', 'x', *options]!r})\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch', 'transformers', 'numpy', 'jsonschema', 'huggingface_hub'} & set(sys.modules)))"
+        "print(sorted({'torch', 'transformers', 'numpy', 'huggingface_hub'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == [str(tmp_path / "x.yaml"), "[]"]

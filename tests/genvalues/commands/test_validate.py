@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from vlm_sft.genvalues.cli import main
 
+ROOT = Path(__file__).parents[3]
 CHART = Path(__file__).parents[2] / "data" / "genvalues" / "chart"
 GOOD = "model: {id: a/b}\n"
 BAD = "model: {id: a/b}\ntrain:\n  sharding: zero9\n"
@@ -66,9 +67,7 @@ def test_overlay_and_set_are_merged_under_and_over_the_file(values: Path) -> Non
 def test_a_wrong_set_names_the_option(values: Path) -> None:
     result = genvalues("validate", "good.yaml", "--set", "train.gpusPerNode")
     assert result.exit_code == 1
-    assert result.stderr == (
-        "error: --set train.gpusPerNode: key 'gpusPerNode' has no value; write gpusPerNode=value\n"
-    )
+    assert result.stderr == ('error: --set train.gpusPerNode: key "gpusPerNode" has no value; write KEY=VALUE\n')
     typed = genvalues("validate", "good.yaml", "--set", "train.gpusPerNode=1e0")
     assert typed.stderr == (
         'error: --set train.gpusPerNode=1e0: train.gpusPerNode: got "1e0" (string), need an integer >= 1 and <= 16'
@@ -84,11 +83,43 @@ def test_missing_files_and_directories_are_problems_not_tracebacks(values: Path)
     assert genvalues("validate", "clusters").stderr == "error: clusters: holds no values files (*.yaml)\n"
 
 
-def test_a_release_name_that_is_too_long_is_told(values: Path) -> None:
-    assert genvalues("validate", "good.yaml", "--release", "a" * 40).exit_code == 0
-    result = genvalues("validate", "good.yaml", "--release", "a" * 41)
+@pytest.mark.parametrize(
+    ("release", "message"),
+    [
+        (
+            "a" * 41,
+            f"{'a' * 41} has 41 characters, need at most 40 (a pod's hostname must fit 63); choose a shorter one",
+        ),
+        ("Fire", "Fire, need lower-case letters, digits and -, a letter first, at most 40 characters; choose another"),
+    ],
+)
+def test_a_wrong_release_name_is_reported_beside_the_rest(values: Path, release: str, message: str) -> None:
+    file = ROOT / "values" / "qwen3-8b-1gpu.yaml"
+    chart = ["--chart", str(ROOT / "charts" / "vlm-sft")]
+    assert CliRunner().invoke(main, ["validate", str(file), *chart, "--release", "a" * 40]).exit_code == 0
+    wrong = ["--set", "train.effectiveBatchSize=0", "--release", release]
+    result = CliRunner().invoke(main, ["validate", str(file), *chart, *wrong])
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: --release: release name: {'a' * 41} has 41 characters, need at most 40 ")
+    assert f"error: --release: release name: {message}\n" in result.stderr
+    assert "--set train.effectiveBatchSize=0: train.effectiveBatchSize: got 0" in result.stderr
+
+
+def test_helm_is_the_one_given_and_without_any_the_way_to_get_it_is_named(
+    values: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELM", "/nowhere/helm")
+    wrong = genvalues("validate", "good.yaml")
+    assert (wrong.exit_code, wrong.stderr) == (
+        1,
+        "error: --helm: /nowhere/helm: no such program; give the path of Helm 3 or 4\n",
+    )
+    assert genvalues("validate", "good.yaml", "--helm", str(ROOT / ".tools" / "helm3" / "helm")).exit_code == 0
+    monkeypatch.delenv("HELM")
+    monkeypatch.setenv("PATH", str(values))
+    monkeypatch.setattr("vlm_sft.genvalues.values.chart._roots", lambda: [values])
+    assert genvalues("validate", "good.yaml").stderr == (
+        "error: helm: not on PATH; install Helm 3 or 4, run `make setup`, or give --helm PATH (or HELM=PATH)\n"
+    )
 
 
 def test_a_wrong_option_exits_2(values: Path) -> None:
@@ -122,7 +153,7 @@ def test_nothing_heavy_is_imported(values: Path) -> None:
         "import sys; from vlm_sft.genvalues.cli import main\n"
         f"try: main(['validate', 'bad.yaml', '--chart', {str(CHART)!r}])\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'transformers', 'jsonschema', 'huggingface_hub', 'numpy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'transformers', 'huggingface_hub', 'numpy'} & set(sys.modules)\n"
         "print(sorted(heavy))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Each file in tests/data/genvalues/bad starts with the exact lines that `genvalues validate` says about it."""
+"""Each file in tests/data/genvalues/bad starts with the exact lines that `genvalues validate` prints about it."""
 
 from pathlib import Path
 
@@ -12,19 +12,19 @@ BAD = sorted((DATA / "bad").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
-def test_a_bad_file_gets_the_message_in_its_header(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_file_gets_the_message_in_its_header(helm: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(path.parent)
     lines = path.read_text().splitlines()
     expected = [line.removeprefix("# expect: ") for line in lines if line.startswith("# expect: ")]
-    experiment = load_experiment(load_chart(DATA / "chart"), Path(path.name), [], [])
+    experiment = load_experiment(load_chart(DATA / "chart", str(helm)), Path(path.name))
     assert as_text(experiment.problems).splitlines() == expected
 
 
 def test_all_problems_of_all_files_come_in_one_run() -> None:
     chart = load_chart(DATA / "chart")
     found = {
-        Path(p.file).name
+        Path(problem.file).name
         for file in find_experiments([DATA / "bad"])
-        for p in load_experiment(chart, file, [], []).problems
+        for problem in load_experiment(chart, file).problems
     }
     assert found == {path.name for path in BAD}

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vlm_sft.genvalues.experiment import Setting, load_experiment
+from vlm_sft.genvalues.commands.show import leaves
+from vlm_sft.genvalues.experiment import load_experiment
 from vlm_sft.genvalues.values.chart import load_chart
-from vlm_sft.genvalues.values.node import Path as KeyPath
-from vlm_sft.genvalues.values.node import dotted
+from vlm_sft.genvalues.values.helm import Setting
+from vlm_sft.genvalues.values.places import Path as KeyPath
+from vlm_sft.genvalues.values.places import dotted
 
 ROOT = Path(__file__).parents[3]
 FIRE = ROOT / "values" / "fire-4gpu.yaml"
@@ -22,6 +24,12 @@ def keys(schema: dict[str, Any], path: KeyPath = ()) -> Iterator[KeyPath]:
         yield from keys(part, (*path, name))
 
 
+def value_at(values: Any, path: KeyPath) -> Any:
+    for step in path:
+        values = values.get(step) if isinstance(values, dict) else None
+    return values
+
+
 def test_every_key_of_the_chart_that_is_set_to_null_is_told() -> None:
     chart = load_chart(ROOT / "charts" / "vlm-sft")
     every = list(keys(json.loads((chart.directory / "values.schema.json").read_text())))
@@ -29,16 +37,16 @@ def test_every_key_of_the_chart_that_is_set_to_null_is_told() -> None:
     for path in every:
         setting = Setting("--set", f"{dotted(path)}=null")
         problems = load_experiment(chart, FIRE, [], [setting]).problems
-        default = chart.defaults.get(path)
-        expected = [] if default is None or default.value is None or path == ("global",) else [dotted(path)]
+        default = value_at(chart.defaults, path)
+        expected = [] if default is None or path == ("global",) else [dotted(path)]
         told = [problem.key for problem in problems if "null deletes" in problem.message]
         assert told == expected, setting
 
 
 def test_helm_refuses_what_genvalues_tells(helm: Path, tmp_path: Path) -> None:
     chart = load_chart(ROOT / "charts" / "vlm-sft")
-    leaves = [path for path, _ in chart.defaults.leaves() if path[0] != "global"]
-    settings = [Setting("--set", f"{dotted(path)}=null") for path in leaves]
+    defaults = [path for path, _ in leaves(chart.defaults) if path[0] != "global"]
+    settings = [Setting("--set", f"{dotted(path)}=null") for path in defaults]
     told = {p.key for p in load_experiment(chart, FIRE, [], settings).problems if "null deletes" in p.message}
     assert len(told) > 100
     assert "storage.outputs.keep" in told

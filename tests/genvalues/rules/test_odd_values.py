@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from vlm_sft.genvalues.experiment import load_experiment
-from vlm_sft.genvalues.rules.problem import Problem
 from vlm_sft.genvalues.values.chart import load_chart
+from vlm_sft.genvalues.values.problem import Problem
 
 ROOT = Path(__file__).parents[3]
 CHART = load_chart(ROOT / "charts" / "vlm-sft")
 NAUTILUS = ROOT / "values" / "clusters" / "nautilus.yaml"
-FIRE: dict[str, Any] = load_experiment(CHART, ROOT / "values" / "fire-4gpu.yaml", [], []).values.plain()  # type: ignore[union-attr, assignment]
+FIRE: dict[str, Any] = load_experiment(CHART, ROOT / "values" / "fire-4gpu.yaml", [], []).values or {}
 ODD = [None, 0, -1, 1.5, 1e308, 10**30, True, "", "x", "1", "8k", [], {}, [None], [{}], ["a", "#"], {"a": {"b": [1]}}]
 ARGUMENTS = [
     "attn_impl",

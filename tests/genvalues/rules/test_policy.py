@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues.experiment import Setting, load_experiment
+from vlm_sft.genvalues.experiment import load_experiment
 from vlm_sft.genvalues.rules.policy import load_policy
 from vlm_sft.genvalues.values.chart import load_chart
+from vlm_sft.genvalues.values.helm import Setting
 
 ROOT = Path(__file__).parents[3]
 CLUSTERS = sorted((ROOT / "values" / "clusters").glob("*.yaml"))

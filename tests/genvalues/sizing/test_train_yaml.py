@@ -14,9 +14,10 @@ import yaml
 from click.testing import CliRunner, Result
 from vlm_sft.genvalues.cli import main
 from vlm_sft.genvalues.experiment import load_experiment
+from vlm_sft.genvalues.sizing.sized_run import batch_of
 from vlm_sft.genvalues.sizing.train_config import train_config
 from vlm_sft.genvalues.values.chart import load_chart
-from vlm_sft.genvalues.values.go_json import go_json
+from vlm_sft.genvalues.values.helm import Inputs
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts" / "vlm-sft"
@@ -66,33 +67,32 @@ def lines(text: str) -> dict[str, Any]:
     return config
 
 
-def computed(*files: Path) -> dict[str, Any] | None:
-    experiment = load_experiment(load_chart(CHART), files[-1], files[:-1], [])
-    assert experiment.values is not None
-    assert [problem for problem in experiment.problems if problem.severity == "error"] == []
-    values: Any = experiment.values.plain()
-    if not values["train"]["enabled"]:
-        return None
-    config = train_config(values)
-    args = {name: go_json(value) if isinstance(value, dict) else value for name, value in config.args_for("x").items()}
-    result: dict[str, Any] = json.loads(go_json({**args, "ENV": config.env}), parse_int=float)
-    return result
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_config_is_what_helm_renders_for_every_values_file(helm: Path, file: Path) -> None:
+    experiment = load_experiment(load_chart(CHART, str(helm)), file, release="x")
+    assert experiment.errors == []
+    expected = rendered(helm, "-f", str(file))
+    config = experiment.config
+    found = json.loads(json.dumps({**config.args, "ENV": config.env}), parse_int=float) if config else None
+    assert found == expected
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_helm_renders_the_same_for_every_values_file(helm: Path, file: Path) -> None:
-    assert computed(file) == rendered(helm, "-f", str(file))
+def test_the_effective_batch_is_that_of_the_job(helm: Path, file: Path) -> None:
+    manifests = load_chart(CHART, str(helm)).helm.rendered(Inputs((file,))).manifests
+    config = train_config(manifests)
+    on_the_job = set(re.findall(r'^ *vlm-sft/effective-batch-size: "(\d+)"$', manifests, re.MULTILINE))
+    assert on_the_job == ({str(batch_of(config).effective)} if config else set())
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: json.dumps(setting)[:60])
-def test_helm_renders_the_same_for_every_branch_of_the_template(
-    helm: Path, setting: dict[str, Any], tmp_path: Path
-) -> None:
+def test_the_batch_of_every_branch_of_the_template_is_that_of_the_job(setting: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "setting.yaml"
     file.write_text(json.dumps(setting))
-    ours = computed(ALPACA, file)
-    assert ours is not None
-    assert ours == rendered(helm, "-f", str(ALPACA), "-f", str(file))
+    manifests = load_chart(CHART).helm.rendered(Inputs((ALPACA, file))).manifests
+    config = train_config(manifests)
+    assert config is not None
+    assert f'vlm-sft/effective-batch-size: "{batch_of(config).effective}"' in manifests
 
 
 def show(*arguments: str | Path) -> Result:
@@ -129,7 +129,7 @@ def same(word: str) -> str:
 
 def test_values_come_first_and_the_command_after_them() -> None:
     shown = show(ALPACA, "--changed").stdout
-    values, command = shown.split("\n\n# what ms-swift is told in train.yaml, as a command line\n")
+    values, command = shown.split("\n\n# train.yaml as a command line of ms-swift\n")
     assert values.startswith('model.id = "Qwen/Qwen3-8B"  # ')
     assert command == show(ALPACA, "--command").stdout
     assert "  --dataset 'vicgalle/alpaca-gpt4#500' \\\n" in command

@@ -4,51 +4,49 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues.rules.chart_rules import LONGEST_HISTORY
-from vlm_sft.genvalues.sizing.argument import argument
+from vlm_sft.genvalues.sizing.image_tokens import limits, most_tokens, token_side_px
+from vlm_sft.genvalues.sizing.known_models import find_shape
+from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 Finding = tuple[tuple[str, ...], str]
 # FIRE: 1.9 kB a row with 2.6 answers, about 4.3 bytes a token (Qwen's tokenizer on English), rounded up
+LONGEST_HISTORY = 5  # rounds before the last answer of FIRE's longest trajectories
 ROUND_TOKENS = 170  # an answer and its feedback
 _TOO_LONG = {"delete": "ms-swift leaves longer rows out", "split": "longer rows are split"}
 _LIMITS = ("MAX_PIXELS", "IMAGE_MAX_TOKEN_NUM")  # the first that is set counts
 
 
-def image_advice(values: dict[str, Any]) -> Iterator[Finding]:
+def image_advice(values: dict[str, Any], config: TrainConfig) -> Iterator[Finding]:
     """Yield a finding when a full row is longer than train.args.max_length; silent where rows may have no images."""
-    train = values["train"]
     try:
-        max_length = argument(values, "max_length", 0) if train["enabled"] else 0
-        image, key, unit = _image_limit(values) if max_length else (0, "", 1)
+        max_length = config.argument("max_length", 0)
+        image, key, unit = _image_limit(values, config) if max_length else (0, "", 1)
     except UserError:
         return  # told as a wrong argument
     answers = min(int(values["prepare"]["maxHistoryRounds"]), LONGEST_HISTORY) + 1 if _reads_fire(values) else 0
     text = answers * ROUND_TOKENS
     if not image or image + text <= max_length:
         return
-    parts = f"an image of {image} ({key if train['env'].get(key) is not None else f'{key} is not set'})"
+    parts = f"an image of {image} ({key if key in config.env else f'{key} is not set'})"
     if answers:
         rounds = f"prepare.maxHistoryRounds: {values['prepare']['maxHistoryRounds']}"
         parts += f" and {answers} answers with their feedback of about {ROUND_TOKENS} each ({rounds})"
     way_out = f"use {image + text}"
     if max_length > text:
         way_out += f", or train.env.{key}: {(max_length - text) * unit}"
-    consequence = _TOO_LONG.get(argument(values, "truncation_strategy", "delete"), "longer rows are cut")
+    consequence = _TOO_LONG.get(config.argument("truncation_strategy", "delete"), "longer rows are cut")
     message = f"{max_length} tokens, but a row can have {image + text}: {parts}; {consequence}; {way_out}"
     yield ("train", "args", "max_length"), message
 
 
-def _image_limit(values: dict[str, Any]) -> tuple[int, str, int]:
+def _image_limit(values: dict[str, Any], config: TrainConfig) -> tuple[int, str, int]:
     """Return the most tokens of an image, the variable that limits it and its units a token; 0: no image is known."""
-    from vlm_sft.genvalues.sizing.image_tokens import environment_of, limits, most_tokens, token_side_px
-    from vlm_sft.genvalues.sizing.known_models import find_shape
-
-    environment = environment_of(values)
+    environment = config.environment
     given = next((name for name in _LIMITS if environment.get(name)), None)
     if given is None and not _reads_fire(values):
         return 0, "", 1
     try:
-        vision = find_shape(values["model"]["id"]).vision
+        vision = find_shape(str(config.args["model"])).vision
     except UserError:  # another model: only a limit in tokens means the same for all
         return (int(float(environment[given])), given, 1) if given == "IMAGE_MAX_TOKEN_NUM" else (0, "", 1)
     if vision is None:

@@ -4,21 +4,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlm_sft.errors import UserError
+from vlm_sft.genvalues.sizing.fit import suggestions
+from vlm_sft.genvalues.sizing.gpu import gpus
+from vlm_sft.genvalues.sizing.memory import estimate
+from vlm_sft.genvalues.sizing.sized_run import run_shape
+from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 Finding = tuple[tuple[str, ...], str]
 
 
-def memory_advice(values: dict[str, Any]) -> Iterator[Finding]:
+def memory_advice(values: dict[str, Any], config: TrainConfig) -> Iterator[Finding]:
     """Yield a finding when the expected peak does not fit; silent about models whose shape is not known."""
-    train = values["train"]
-    if not train["enabled"] or train["accelerator"] != "gpu" or not values["model"]["id"]:
+    if config.argument("use_cpu", False):
         return
-    from vlm_sft.genvalues.sizing.fit import suggestions
-    from vlm_sft.genvalues.sizing.memory import estimate
-    from vlm_sft.genvalues.sizing.run_from_values import run_from_values
-
     try:
-        run = run_from_values(values)
+        run = run_shape(config)
     except UserError:
         return  # another model: `genvalues memory --config config.json` sizes it
     name, room_gib = asked_for(values["gpu"])
@@ -36,8 +36,6 @@ def asked_for(gpu: dict[str, Any]) -> tuple[str, float]:
     A product label in the node selector is exact (nvidia.com/gpu.product, or a cloud's own); a resource name such as
     nvidia.com/a100 tells the family, of which the largest counts: a wrong warning is worse than none.
     """
-    from vlm_sft.genvalues.sizing.gpu import gpus
-
     labels = map(str, gpu["nodeSelector"].values())  # a cloud has its own: cloud.google.com/gke-accelerator
     text = " ".join([*labels, gpu["resourceName"].rpartition("/")[2]]).lower()
     text = text.replace("rtx", "").replace("gb", "g")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from vlm_sft.genvalues.rules.chart_rules import has_validation_set
+from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 Finding = tuple[tuple[str, ...], str]
 
@@ -12,14 +12,13 @@ Finding = tuple[tuple[str, ...], str]
 _USUAL_RATES = {"lora": (1e-5, 1e-3), "full": (1e-7, 1e-4)}
 
 
-def advice(values: dict[str, Any]) -> Iterator[Finding]:
+def training_advice(values: dict[str, Any], config: TrainConfig) -> Iterator[Finding]:
     """Yield path and message of each oddity of a training run."""
-    train = values["train"]
-    if not train["enabled"]:
-        return
-    if train["accelerator"] == "gpu":  # a smoke run on CPUs trains a tiny random model
-        yield from _learning_rate(train["args"])
-    yield from _validation(values)
+    args = values["train"]["args"]
+    if not config.argument("use_cpu", False):  # a smoke run on CPUs trains a tiny random model
+        yield from _learning_rate(args)
+    if "val_dataset" not in config.args:
+        yield from _validation(args)
 
 
 def _learning_rate(args: dict[str, Any]) -> Iterator[Finding]:
@@ -38,9 +37,8 @@ def _learning_rate(args: dict[str, Any]) -> Iterator[Finding]:
             )
 
 
-def _validation(values: dict[str, Any]) -> Iterator[Finding]:
-    args = values["train"]["args"]
-    if has_validation_set(values) or args.get("split_dataset_ratio"):
+def _validation(args: dict[str, Any]) -> Iterator[Finding]:
+    if args.get("split_dataset_ratio"):
         return
     for name in ("eval_steps", "eval_strategy", "metric_for_best_model", "load_best_model_at_end"):
         if args.get(name) not in (None, False, "no"):

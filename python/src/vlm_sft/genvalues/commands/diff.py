@@ -1,47 +1,38 @@
 """`genvalues diff`: two experiments compared in terms of the run, with diff's exit codes."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
 
 import click
 
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues.commands.options import settings, values_options
+from vlm_sft.genvalues.commands import report_format
+from vlm_sft.genvalues.commands.options import FILE, Chosen, values_options
 from vlm_sft.genvalues.commands.run_diff import Change, run_diff
-from vlm_sft.genvalues.experiment import Experiment, load_experiment
-from vlm_sft.genvalues.values.chart import find_chart, load_chart
 
 EXIT_DIFFERENT = 1
 EXIT_TROUBLE = 2
 
 
 @click.command()
-@click.argument("before", metavar="A", type=click.Path(path_type=Path))
-@click.argument("after", metavar="B", type=click.Path(path_type=Path))
+@click.argument("before", metavar="A", type=FILE)
+@click.argument("after", metavar="B", type=FILE)
 @values_options
-def diff(
-    before: Path,
-    after: Path,
-    overlays: tuple[Path, ...],
-    set_: tuple[str, ...],
-    set_string: tuple[str, ...],
-    set_json: tuple[str, ...],
-    chart: Path | None,
-) -> None:
+def diff(before: Path, after: Path, chosen: Chosen) -> None:
     """Show what differs between the runs of two values files: batch, tokens, memory, arguments, other values.
 
     Exit code 0: the same run, 1: another one, 2: a file is wrong. The options hold for both files.
     """
-    chosen = settings(set_, set_string, set_json)
     try:
-        loaded = load_chart(find_chart(chart))
-        experiments = [load_experiment(loaded, path, overlays, chosen) for path in (before, after)]
-        found = run_diff(*_merged(experiments))
+        one, other = (chosen.load(path) for path in (before, after))
     except UserError as error:
         error.show()
         sys.exit(EXIT_TROUBLE)
+    if errors := [*one.errors, *other.errors]:
+        click.echo(report_format.as_text(list(dict.fromkeys(errors))), err=True)
+        sys.exit(EXIT_TROUBLE)
+    found = run_diff(one, other)
     click.echo(f"--- {before}\n+++ {after}")
     _print("", found.outline)
     _print("# arguments of swift sft", found.arguments)
@@ -50,16 +41,6 @@ def diff(
     if found.is_same:
         click.echo("# the same run")
     sys.exit(0 if found.is_same else EXIT_DIFFERENT)
-
-
-def _merged(experiments: Sequence[Experiment]) -> Iterator[dict[str, Any]]:
-    """Yield the merged values; raises UserError with the errors of all files when there are any."""
-    errors = [problem for one in experiments for problem in one.problems if problem.severity == "error"]
-    if errors:
-        raise UserError("\n".join(f"{problem.place}: {problem.text}" for problem in dict.fromkeys(errors)))
-    for one in experiments:
-        if one.values is not None:  # else there were errors
-            yield cast(dict[str, Any], one.values.plain())
 
 
 def _print(title: str, changes: Iterable[Change]) -> None:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from vlm_sft.genvalues.commands.options import chart_options
 from vlm_sft.genvalues.commands.values_table import values_table
 from vlm_sft.genvalues.values.chart import find_chart, load_chart
 
 
 @click.command()
-@click.option("--chart", type=click.Path(path_type=Path), metavar="DIR", help="The chart's directory.")
-def docs(chart: Path | None) -> None:
+@chart_options
+def docs(chart_folder: Path | None, helm: str | None) -> None:
     """Print the chart's values as a Markdown table, made of the comments in values.yaml."""
-    click.echo(values_table(load_chart(find_chart(chart))))
+    click.echo(values_table(load_chart(find_chart(chart_folder), helm)))

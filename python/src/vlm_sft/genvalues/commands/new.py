@@ -3,7 +3,6 @@
 import os
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -12,8 +11,8 @@ from vlm_sft.atomic_file import atomic_write
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.commands.new_experiment import NewExperiment
 from vlm_sft.genvalues.commands.new_file import new_file
-from vlm_sft.genvalues.experiment import load_experiment
-from vlm_sft.genvalues.rules.chart_rules import check_release_name
+from vlm_sft.genvalues.commands.options import FILE, chart_options
+from vlm_sft.genvalues.rules.chart_rules import release_name_problem
 from vlm_sft.genvalues.sizing.gpu import find_gpu
 from vlm_sft.genvalues.values.chart import Chart, find_chart, load_chart
 
@@ -36,9 +35,9 @@ QUESTIONS: dict[str, tuple[str, "click.ParamType[Any]", Any]] = {
 @click.option("--target", type=TARGET, help="Effective batch size to reach, in samples.")
 @click.option("--gpu", metavar="KIND", default="a100-80g", help="Kind of GPU that it is to fit (a100-80g).")
 @click.option("--question", metavar="TEXT", default="", help="What the experiment is to answer, for its header.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("values"), metavar="DIR", help="Folder (values).")
+@click.option("--out", type=FILE, default=Path("values"), metavar="DIR", help="Folder (values).")
 @click.option("--force", is_flag=True, help="Write over a file that exists.")
-@click.option("--chart", type=click.Path(path_type=Path), metavar="DIR", help="The chart's directory.")
+@chart_options
 def new(
     name: str,
     dataset: str | None,
@@ -50,27 +49,27 @@ def new(
     question: str,
     out: Path,
     force: bool,
-    chart: Path | None,
+    chart_folder: Path | None,
+    helm: str | None,
 ) -> None:
     """Write DIR/NAME.yaml: a short values file for an experiment, which passes `genvalues validate`.
 
     What is not given is asked for: dataset, model, GPUs, effective batch size.
     """
-    path = _target(name, out, force)
     kind = find_gpu(gpu)
-    loaded = load_chart(find_chart(chart))
+    chart = load_chart(find_chart(chart_folder), helm)
+    path = _target(chart, name, out, force)
     answers = _answers({"dataset": dataset, "model": model, "gpus": gpus, "target": target})
-    schema = Path(os.path.relpath(loaded.directory.resolve(), out.resolve()), "values.schema.json").as_posix()
-    sized, text = new_file(NewExperiment(nodes=nodes, **answers), kind, question, schema)
-    _check(loaded, name, text)
+    schema = Path(os.path.relpath(chart.directory.resolve(), out.resolve()), "values.schema.json").as_posix()
+    sized, text = new_file(NewExperiment(nodes=nodes, **answers), kind, question, schema, chart)
     _write(path, text)
     click.echo(path)
     click.echo(f"{'warning: ' if sized.fits is False else ''}{sized.verdict}", err=True)
 
 
-def _target(name: str, out: Path, force: bool) -> Path:
+def _target(chart: Chart, name: str, out: Path, force: bool) -> Path:
     """Return the file to write; raises UserError when it cannot be one or exists."""
-    wrong = check_release_name(name)
+    wrong = release_name_problem(chart, name)
     if wrong:
         raise UserError(f"NAME: {wrong}")
     path = out / f"{name}.yaml"
@@ -91,17 +90,6 @@ def _answers(given: dict[str, Any]) -> dict[str, Any]:
         text, kind, default = QUESTIONS[option]
         given[option] = click.prompt(text, type=kind, default=default, err=True)
     return given
-
-
-def _check(chart: Chart, name: str, text: str) -> None:
-    """Raise UserError unless the text passes `genvalues validate`: nothing wrong is ever written."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder, f"{name}.yaml")
-        file.write_text(text, encoding="utf-8")
-        problems = load_experiment(chart, file, [], []).problems
-    errors = [problem.text for problem in problems if problem.severity == "error"]
-    if errors:
-        raise UserError("\n".join(errors))
 
 
 def _write(path: Path, text: str) -> None:

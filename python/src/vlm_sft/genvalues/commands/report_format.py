@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vlm_sft import __version__
-from vlm_sft.genvalues.rules.problem import Problem
+from vlm_sft.genvalues.values.problem import Problem
 
 FORMATS = ("text", "json", "github", "sarif")
 

@@ -1,20 +1,20 @@
 """RunDiff: what differs between two experiments in terms of the run: batch, tokens, memory, arguments, the rest."""
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues.sizing.backend_arguments import accumulation
+from vlm_sft.genvalues.experiment import Experiment
 from vlm_sft.genvalues.sizing.memory import estimate
 from vlm_sft.genvalues.sizing.report import product
-from vlm_sft.genvalues.sizing.run_from_values import batch_from_values, run_from_values
-from vlm_sft.genvalues.sizing.train_config import TrainConfig, train_config
-from vlm_sft.genvalues.values.go_json import go_json
+from vlm_sft.genvalues.sizing.sized_run import batch_of, run_shape
+from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 Values = Mapping[str, Any]
-# Keys that ms-swift's arguments and environment say already; where nothing is trained they say nothing.
-_TOLD_BY_ARGUMENTS = (
+# Keys whose values are among ms-swift's arguments and environment; without a training they change nothing
+_SHOWN_AS_ARGUMENTS = (
     "train.accelerator",
     "train.args.",
     "train.backend",
@@ -59,38 +59,33 @@ class RunDiff:
         return not (self.arguments or self.environment or self.values)
 
 
-def run_diff(before: Values, after: Values) -> RunDiff:
-    """Compare two experiments, given as merged values that have passed the schema and the chart's rules."""
-    configs = [_config(values) for values in (before, after)]
-    outlines = [_outline(values) for values in (before, after)]
+def run_diff(before: Experiment, after: Experiment) -> RunDiff:
+    """Compare two experiments without errors."""
+    pair = (before, after)
+    configs = [one.config or TrainConfig({}) for one in pair]
+    outlines = [_outline(one.config) if one.config else {} for one in pair]
     names = dict.fromkeys((*outlines[0], *outlines[1]))
-    both_train = before["train"]["enabled"] and after["train"]["enabled"]
-    told = (*_TOLD_BY_ARGUMENTS, *(("model.id", "model.revision") if both_train else ()))
-    flat = [{key: value for key, value in _flat(values) if not key.startswith(told)} for values in (before, after)]
+    both_train = before.config is not None and after.config is not None
+    shown = (*_SHOWN_AS_ARGUMENTS, *(("model.id", "model.revision") if both_train else ()))
+    flat = [{key: value for key, value in _flat(one.values or {}) if not key.startswith(shown)} for one in pair]
     return RunDiff(
         tuple(Change(outlines[0].get(name), outlines[1].get(name)) for name in names),
-        tuple(_changes(configs[0].args, configs[1].args)),
+        tuple(_changes(configs[0].without_folder, configs[1].without_folder)),
         tuple(_changes(configs[0].env, configs[1].env)),
         tuple(_changes(*flat)),
     )
 
 
-def _config(values: Values) -> TrainConfig:
-    return train_config(values) if values["train"]["enabled"] else TrainConfig({}, {})
-
-
-def _outline(values: Values) -> dict[str, str]:
-    """Return the run's figures; without those that cannot be known, and empty where nothing is trained."""
-    if not values["train"]["enabled"]:
-        return {}
-    batch = replace(batch_from_values(values), accumulation=accumulation(values["train"]))
+def _outline(config: TrainConfig) -> dict[str, str]:
+    """Return the run's figures, without those that cannot be known."""
+    batch = batch_of(config)
     lines = {"batch": product(batch)}
-    max_length = values["train"]["args"].get("max_length")
+    max_length = config.args.get("max_length")
     if isinstance(max_length, int):
         bound = f"at most {batch.effective * max_length:,} tokens per optimizer step"
         lines["tokens"] = f"{bound} = {batch.effective} samples x {max_length} of train.args.max_length"
     try:
-        peak = estimate(run_from_values(values))
+        peak = estimate(run_shape(config))
     except UserError as error:
         lines["memory"] = f"peak of each GPU not known: {error.message}"
     else:
@@ -101,7 +96,12 @@ def _outline(values: Values) -> dict[str, str]:
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     """Yield what differs: changed and removed in the order of `before`, then what is new."""
     for name in dict.fromkeys((*before, *after)):
-        change = Change(*(f"{name}: {go_json(side[name])}" if name in side else None for side in (before, after)))
+        change = Change(
+            *(
+                f"{name}: {json.dumps(side[name], ensure_ascii=False)}" if name in side else None
+                for side in (before, after)
+            )
+        )
         if change.is_change:
             yield change
 

@@ -1,10 +1,9 @@
 """The shell command that runs what train.yaml says: `NPROC_PER_NODE=4 swift sft --model ... --learning_rate 0.0001`."""
 
+import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
-
-from vlm_sft.genvalues.values.go_json import go_json
 
 
 def shell_command(args: Mapping[str, Any], env: Mapping[str, Any], program: str = "swift sft") -> str:
@@ -21,4 +20,4 @@ def words(value: Any) -> list[str]:  # noqa: ANN401 -- ms-swift's arguments are 
 
 def word(value: Any) -> str:  # noqa: ANN401 -- ms-swift's arguments are of every type
     """Return text as it stands; numbers, booleans and mappings as JSON, which ms-swift reads on its command line."""
-    return value if isinstance(value, str) else go_json(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

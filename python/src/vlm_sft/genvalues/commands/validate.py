@@ -1,37 +1,27 @@
 """`genvalues validate`: every mistake of all files in one go."""
 
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
 
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.commands import report_format
-from vlm_sft.genvalues.commands.options import settings, values_options
-from vlm_sft.genvalues.experiment import find_experiments, load_experiment
-from vlm_sft.genvalues.rules.chart_rules import check_release_name
-from vlm_sft.genvalues.rules.problem import Problem
-from vlm_sft.genvalues.values.chart import find_chart, load_chart
+from vlm_sft.genvalues.commands.options import FILE, Chosen, values_options
+from vlm_sft.genvalues.experiment import find_experiments
+from vlm_sft.genvalues.values.problem import Problem
 
 
 @click.command()
-@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @values_options
 @click.option("--release", metavar="NAME", help="Check this release name too, as given to helm install.")
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.option("format_", "--format", type=click.Choice(report_format.FORMATS), default="text", show_default=True,
               help="How problems are written.")  # fmt: skip
-def validate(
-    paths: tuple[Path, ...],
-    overlays: tuple[Path, ...],
-    set_: tuple[str, ...],
-    set_string: tuple[str, ...],
-    set_json: tuple[str, ...],
-    chart: Path | None,
-    release: str | None,
-    strict: bool,
-    format_: str,
-) -> None:
+def validate(paths: tuple[Path, ...], chosen: Chosen, release: str | None, strict: bool, format_: str) -> None:
     """Read values files as Helm reads them and report all that is wrong, with its line and its way out.
 
     Each FILE is an experiment of its own; a directory is searched for .yaml files, except those below clusters/.
@@ -39,14 +29,11 @@ def validate(
     files = find_experiments(paths)
     if not files:
         raise UserError(f"{paths[0]}: holds no values files (*.yaml)")
-    loaded_chart = load_chart(find_chart(chart))
-    chosen = settings(set_, set_string, set_json)
+    chosen.chart  # noqa: B018 - read once, before the threads use it
     found: set[Problem] = set()
-    wrong_name = check_release_name(release) if release else None
-    if wrong_name:
-        found.add(Problem("--release", 0, 0, "release name", wrong_name, rule="chart"))
-    for file in files:
-        found.update(load_experiment(loaded_chart, file, overlays, chosen).problems)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each waits for Helm
+        for experiment in pool.map(lambda file: chosen.load(file, release), files):
+            found.update(experiment.problems)
     problems = sorted(problem.as_error() if strict else problem for problem in found)
     _print(problems, len(files), format_)
     sys.exit(any(problem.severity == "error" for problem in problems))

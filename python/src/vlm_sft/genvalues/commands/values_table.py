@@ -3,9 +3,12 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import yaml
 
 from vlm_sft.genvalues.values.chart import Chart
-from vlm_sft.genvalues.values.node import Node, Path, dotted
+from vlm_sft.genvalues.values.places import Path, ValuesFile, dotted
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,13 @@ class Row:
 
 def values_table(chart: Chart) -> str:
     """Return the table, without a line break at its end."""
-    lines = (chart.directory / "values.yaml").read_text(encoding="utf-8").splitlines()
-    rows = [f"| `{row.key}` | {row.default} | {row.what} |" for row in rows_below(chart.defaults, lines)]
+    text = (chart.directory / "values.yaml").read_text(encoding="utf-8")
+    found = rows_below(yaml.safe_load(text), chart.places, text.splitlines())
+    rows = [f"| `{row.key}` | {row.default} | {row.what} |" for row in found]
     return "\n".join(["| key | default | what |", "|---|---|---|", *rows])
 
 
-def rows_below(node: Node, lines: Sequence[str], path: Path = ()) -> Iterator[Row]:
+def rows_below(values: Any, places: ValuesFile, lines: Sequence[str], path: Path = ()) -> Iterator[Row]:  # noqa: ANN401
     """Yield the keys of a mapping in the order written; what stands on the line of its mapping is part of its default.
 
     A section, whose keys stand on lines of their own, has no default of its own:
@@ -34,14 +38,18 @@ def rows_below(node: Node, lines: Sequence[str], path: Path = ()) -> Iterator[Ro
           # Labels that a node must have.
           nodeSelector: {}
     """
-    for key, child in node.value.items() if isinstance(node.value, dict) else ():
-        inner = list(child.value.values()) if isinstance(child.value, dict) else []
-        is_section = any(below.origin.line != child.origin.line for below in inner)
-        default = "" if is_section else f"`{json.dumps(child.plain(), ensure_ascii=False)}`"
-        name = dotted((*path, key))
-        yield Row(name, default.replace("|", "\\|"), _comment_above(child.origin.line, lines).replace("|", "\\|"))
+
+    def line_of(*steps: str) -> int:
+        found = places.find((*path, *steps))
+        return found[0].line if found else 0
+
+    for key, child in values.items() if isinstance(values, dict) else ():
+        is_section = isinstance(child, dict) and any(line_of(key, inner) != line_of(key) for inner in child)
+        default = "" if is_section else f"`{json.dumps(child, ensure_ascii=False)}`"
+        what = _comment_above(line_of(key), lines)
+        yield Row(dotted((*path, key)), default.replace("|", "\\|"), what.replace("|", "\\|"))
         if is_section:
-            yield from rows_below(child, lines, (*path, key))
+            yield from rows_below(child, places, lines, (*path, key))
 
 
 def _comment_above(line: int, lines: Sequence[str]) -> str:

@@ -6,11 +6,10 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vlm_sft.genvalues.values.go_scalar import STR, resolve
-
 WIDTH = 118  # characters of a comment line
 SMALL = 1e-3  # below it a number is written with its exponent
-_PLAIN = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_./-]*")
+_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}  # no text where they stand alone
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 
 
 def values_text(
@@ -47,7 +46,7 @@ def _inline(value: Any) -> str:  # noqa: ANN401 -- a value of a values file
         return "{" + ", ".join(f"{key}: {_inline(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_inline, value)) + "]"
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and resolve(value, None)[0] == STR:
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.casefold() not in _WORDS:
         return value
     if isinstance(value, float) and value < SMALL:
         return f"{value:.1e}".replace("e-0", "e-")  # Helm reads 1e-4 as a number, PyYAML only 1.0e-4

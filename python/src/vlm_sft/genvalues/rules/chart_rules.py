@@ -1,175 +1,85 @@
-"""What the chart's `fail`s refuse, in the same words: templates/_fail.tpl is the other half, held by a parity test.
+"""What the chart's own `fail`s refuse: Helm renders, and each line of its message begins with its key.
 
-The rules see values that the schema has passed, so every key is there and of its type.
+Helm stops at the schema. So that the chart's rules are reported in the same run, Helm renders once more without the
+schema and with each wrong value replaced: by what was probably meant, or by the chart's default.
 """
 
-import re
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from vlm_sft.genvalues.rules.owned_arguments import owned
-from vlm_sft.genvalues.rules.parallel_rules import parallel
-from vlm_sft.genvalues.rules.resource_rules import resources
-from vlm_sft.genvalues.rules.workload_rules import queue, workloads
-from vlm_sft.genvalues.sizing.backend_arguments import gpus_per_rank
+from vlm_sft.genvalues.rules.schema import Violation
+from vlm_sft.genvalues.values.chart import Chart
+from vlm_sft.genvalues.values.helm import Inputs, Rendering, Setting
+from vlm_sft.genvalues.values.places import Path, dotted
+from vlm_sft.suggest import closest
 
-Values: TypeAlias = dict[str, Any]
-Finding: TypeAlias = tuple[tuple[str, ...], str]  # path of the key, message
-
-LONGEST_HISTORY = 5  # rounds before the last answer of FIRE's longest trajectories
-MAX_RELEASE_NAME = 40  # characters: a pod's hostname adds the Job's suffix and index and must fit 63
+Finding = tuple[Path, str]
+RELEASE_NAME = "release name"  # the key of messages about `helm install NAME`
 
 
-def check_release_name(name: str) -> str | None:
-    """Return what is wrong with a release name, in the chart's words."""
-    if len(name) > MAX_RELEASE_NAME:
-        return (
-            f"{name} has {len(name)} characters, need at most {MAX_RELEASE_NAME} (a pod's hostname must fit 63); "
-            "choose a shorter one"
-        )
-    if not re.fullmatch("[a-z][a-z0-9-]*", name):
-        return f"{name}, need a letter first and no dot (it becomes the name of a Service); choose another"
-    return None
+def findings(rendering: Rendering, wrong: Sequence[Violation] = ()) -> Iterator[Finding]:
+    """Yield path and message of each `fail` line, except those that follow from a wrong value."""
+    explained = [place for violation in wrong for place in (violation.path, meant(violation)) if place]
+    names = [dotted(place) for place in explained]
+    for line in rendering.failures:
+        key, _, message = line.partition(": ")
+        path: Path = (key,) if key == RELEASE_NAME else tuple(key.split("."))
+        if not any(_overlap(path, place) for place in explained) and not any(name in message.split() for name in names):
+            yield path, message
 
 
-def chart_findings(values: Values) -> Iterator[Finding]:
-    """Yield everything that would make `helm install` fail although the schema is content."""
-    for rule in _RULES:
-        yield from rule(values)
+def release_name_problem(chart: Chart, name: str, rendering: Rendering | None = None) -> str:
+    """Return what is wrong with a release name, empty where nothing is; `rendering` is one under that name."""
+    rendering = rendering or chart.helm.rendered(Inputs(()), name, schema=False)
+    if "invalid release name" in rendering.error:
+        need = "need lower-case letters, digits and -, a letter first, at most 40 characters"
+        return f"{name}, {need}; choose another"
+    return next((message for path, message in findings(rendering) if path == (RELEASE_NAME,)), "")
 
 
-def _image(values: Values) -> Iterator[Finding]:
-    image = values["image"]
-    if image["tag"] == "latest" and not image["digest"] and not image["allowLatest"]:
-        message = "latest, which is another image every day; name a version or image.digest, "
-        yield ("image", "tag"), message + "or set image.allowLatest to true"
+def corrected(chart: Chart, inputs: Inputs, wrong: Sequence[Violation]) -> Inputs:
+    """Return the inputs with options that replace each wrong value."""
+    settings = []
+    for violation in wrong:
+        place = meant(violation)
+        if violation.keyword == "additionalProperties":
+            settings.append(_setting(violation.path, None))
+        if place is not None and place != violation.path:  # a misspelt key
+            settings.append(_setting(place, violation.got))
+        elif place is not None:  # a misspelt choice
+            settings.append(_setting(place, closest(str(violation.got), _choices(violation))))
+        elif violation.keyword != "additionalProperties" and not any(isinstance(step, int) for step in violation.path):
+            is_quantity = violation.path[-2:-1] in (("requests",), ("limits",))  # compared with its neighbour only
+            default = None if is_quantity else _default(chart.defaults, violation.path)
+            settings.append(_setting(violation.path, default))
+    return Inputs(inputs.files, (*inputs.settings, *settings))
 
 
-def _model(values: Values) -> Iterator[Finding]:
-    model, prepare = values["model"], values["prepare"]
-    needed = values["train"]["enabled"] or values["evaluate"]["enabled"]
-    if needed and not model["id"]:
-        yield ("model", "id"), "empty, need a hub id or a path; e.g. Qwen/Qwen3-VL-8B-Instruct"
-    if model["gated"] and not values["huggingFace"]["tokenSecret"]["name"]:
-        message = f"empty, and {model['id']} is gated; name a secret that holds a Hugging Face token"
-        yield ("huggingFace", "tokenSecret", "name"), message
-    downloaded = prepare["enabled"] and model["download"]
-    if needed and values["offline"] and model["id"] and not model["id"].startswith("/") and not downloaded:
-        message = f"true, and nothing downloads {model['id']}; "
-        message += "set model.id to a path, or model.download and prepare.enabled to true"
-        yield ("offline",), message
+def meant(violation: Violation) -> Path | None:
+    """Return the path that the value was probably meant for: of the key it misspells, or its own for a choice."""
+    *parents, key = violation.path or ("",)
+    if violation.keyword == "additionalProperties":
+        guess = closest(str(key), violation.schema.get("properties", {}))
+        return (*parents, guess) if guess else None
+    is_choice = violation.keyword == "enum" and closest(str(violation.got), _choices(violation))
+    return violation.path if is_choice else None
 
 
-def _batch(values: Values) -> Iterator[Finding]:
-    train = values["train"]
-    shared = gpus_per_rank(train)
-    if not train["enabled"] or int(train["gpusPerNode"]) * int(train["nodes"]) % shared:
-        return
-    key = ("train", "effectiveBatchSize")
-    effective = int(train.get("effectiveBatchSize") or 0)
-    accumulation = int(train.get("gradientAccumulationSteps") or 0)
-    per_gpu, gpus, nodes = (int(train[name]) for name in ("batchSizePerGpu", "gpusPerNode", "nodes"))
-    ranks = gpus * nodes // shared
-    per_pass = per_gpu * ranks
-    processes = f"{gpus} {'processes' if train['accelerator'] == 'cpu' else 'GPUs'}"
-    processes += f" x {nodes} nodes" if nodes > 1 else ""
-    if shared > 1:
-        processes = f"{ranks} data-parallel ranks ({processes} / {shared})"
-    product = f"{per_gpu} per GPU x {processes}"
-    if not effective and not accumulation:
-        yield (
-            key,
-            "not set; give it, or train.gradientAccumulationSteps: ms-swift's own choice depends on the number of GPUs",
-        )
-    elif effective % per_pass:
-        below = effective // per_pass * per_pass
-        nearest = f"{below} or {below + per_pass}" if below else f"{per_pass}"
-        yield key, f"{effective} is not a multiple of {per_pass} ({product}); use {nearest}"
-    elif effective and accumulation and effective != per_pass * accumulation:
-        given = f"got {effective}, but {product} x {accumulation} accumulation is {per_pass * accumulation}"
-        yield key, f"{given}; correct one, or leave train.gradientAccumulationSteps out"
+def _choices(violation: Violation) -> list[str]:
+    return [choice for choice in violation.expected if isinstance(choice, str) and choice]
 
 
-def _data(values: Values) -> Iterator[Finding]:
-    prepare, train, evaluate = values["prepare"], values["train"], values["evaluate"]
-    splits = prepare["splits"]
-    if train["enabled"] and not train["dataset"]:
-        if not prepare["dataset"]:
-            message = "empty, and prepare.dataset makes none; name a dataset (a path or a hub id), or prepare one"
-            yield ("train", "dataset"), message
-        elif not prepare["enabled"]:
-            message = f"empty, and the preparation of {prepare['dataset']} is switched off; "
-            message += "set prepare.enabled to true, or name the files that an earlier one wrote"
-            yield ("train", "dataset"), message
-        elif "train" not in splits and "1m" not in splits:
-            message = f"got {', '.join(splits)}, need train or 1m to train on; add one, or name train.dataset"
-            yield ("prepare", "splits"), message
-    if prepare["enabled"] and prepare["dataset"] and not prepare["imageRoots"] and not prepare["skipImages"]:
-        message = "empty, and prepare.skipImages is false; name the folders that hold the images, or skip them"
-        yield ("prepare", "imageRoots"), message
-    rounds, loss = int(prepare["maxHistoryRounds"]), prepare["loss"]
-    cuts = prepare["layout"] == "trajectory" and rounds < LONGEST_HISTORY
-    if prepare["enabled"] and prepare["dataset"] and cuts and loss != "last":
-        message = f"{rounds}, but prepare.loss {loss} imitates earlier answers too, which prepare.layout trajectory "
-        message += f"leaves out where it cuts; use layout: steps, or {LONGEST_HISTORY} rounds, FIRE's longest"
-        yield ("prepare", "maxHistoryRounds"), message
-    if evaluate["enabled"]:
-        if not train["enabled"]:
-            yield ("evaluate", "enabled"), "true, and train.enabled is false; there is no run to evaluate"
-        elif not evaluate["dataset"] and not has_validation_set(values):
-            message = "empty, and training has no validation set; name one, here or in train.valDataset"
-            yield ("evaluate", "dataset"), message
+def _setting(path: Path, value: Any) -> Setting:  # noqa: ANN401 - a JSON value may be anything
+    return Setting("--set-json", f"{dotted(path)}={json.dumps(value)}")
 
 
-def has_validation_set(values: Values) -> bool:
-    """Tell whether training validates: on a set that is named, or on the test split that the preparation writes."""
-    prepare, train = values["prepare"], values["train"]
-    made = prepare["enabled"] and prepare["dataset"] and not train["dataset"] and "test" in prepare["splits"]
-    return bool(train["valDataset"] or made)
+def _default(values: Any, path: Path) -> Any:  # noqa: ANN401 - as above
+    for step in path:
+        values = values.get(step) if isinstance(values, dict) else None
+    return values
 
 
-def _backend(values: Values) -> Iterator[Finding]:
-    train = values["train"]
-    if train["accelerator"] == "cpu" and train["backend"] == "swift" and train["sharding"] != "ddp":
-        message = f"got {train['sharding']}, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu"
-        yield ("train", "sharding"), message
-    if train["enabled"] and train["sharding"] == "fsdp2":
-        if values["evaluate"]["enabled"] and train["args"].get("tuner_type") == "full":
-            message = "got fsdp2, whose checkpoints of full tuning are shards, and evaluate.enabled reads whole ones; "
-            yield ("train", "sharding"), message + "use zero3, or evaluate.enabled: false"
-        if train["args"].get("save_only_model") is True:
-            message = "true, but the shards of train.sharding fsdp2 come with their optimizer; remove it, or use zero3"
-            yield ("train", "args", "save_only_model"), message
-    if train["args"].get("tuner_type") == "full":
-        for name in train["args"]:
-            if name.startswith("lora_") or name == "target_modules":
-                message = (
-                    "set, but train.args.tuner_type is full, which has no adapter; remove it, or use tuner_type: lora"
-                )
-                yield ("train", "args", name), message
-
-
-def _storage(values: Values) -> Iterator[Finding]:
-    train = values["train"]
-    if not train["enabled"] or train["nodes"] == 1:
-        return
-    for name, use in (("cache", "read the model"), ("outputs", "write checkpoints")):
-        claim = values["storage"][name]
-        if not claim["existingClaim"] and claim["accessMode"] != "ReadWriteMany":
-            message = f"got {claim['accessMode']}, but {int(train['nodes'])} nodes {use}"
-            yield ("storage", name, "accessMode"), f"{message}; use ReadWriteMany, or train.nodes: 1"
-
-
-_RULES: tuple[Callable[[Values], Iterator[Finding]], ...] = (
-    _image,
-    _model,
-    _batch,
-    parallel,
-    _data,
-    _backend,
-    _storage,
-    queue,
-    workloads,
-    resources,
-    owned,
-)
+def _overlap(one: Path, other: Path) -> bool:
+    shared = min(len(one), len(other))
+    return one[:shared] == other[:shared]

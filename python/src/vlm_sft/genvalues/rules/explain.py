@@ -1,16 +1,15 @@
 """What a schema violation means to the person who wrote the file: key, got, need, way out."""
 
-# ruff: noqa: ANN401 - a JSON value may be anything
-
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from vlm_sft.genvalues.rules.json_schema import Schema, Violation, resolved
-from vlm_sft.genvalues.values.go_scalar import FLOAT, INT, resolve
-from vlm_sft.genvalues.values.node import Path, dotted
+from vlm_sft.genvalues.rules.schema import Violation, resolved
+from vlm_sft.genvalues.values.chart import Schema
+from vlm_sft.genvalues.values.places import Path, dotted
 from vlm_sft.suggest import closest
+from vlm_sft.swift_arguments.check import shown
 
 _NAMES = {
     "integer": "an integer",
@@ -22,8 +21,8 @@ _NAMES = {
     "null": "null",
 }
 _UNIT = re.compile(r"\[[^\]]+\]")  # a description starts with its unit: [samples] in one forward pass
-_MAX_SHOWN = 60  # characters of a wrong value
-_SAME = 0.9  # difflib ratio for a name that stands elsewhere in the schema
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_SAME = 0.9  # difflib ratio for a name that would belong elsewhere in the file
 _FEW_KEYS = 12  # as many keys fit on one line
 
 
@@ -44,20 +43,6 @@ def explain(violation: Violation, root: Schema, from_set: bool = False) -> tuple
         return violation.path, _count_message(violation, root)
     need = _needs(violation.schema, root, ", need ")
     return violation.path, f"got {shown(violation.got)}{need}{_way_out(violation, from_set)}"
-
-
-def shown(value: Any) -> str:
-    """Return a value and its type: `"two" (string)`."""
-    if value is None:
-        return "null"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    text = json.dumps(value, ensure_ascii=False)
-    text = text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
-    kind = {bool: "boolean", str: "string", int: "integer"}.get(type(value), "number")
-    return f"{text} ({kind})"
 
 
 def _needs(schema: Schema, root: Schema, lead: str) -> str:
@@ -128,7 +113,7 @@ def _unknown_key(violation: Violation, root: Schema) -> str:
     guess = closest(str(key), known)
     if guess:
         return f"no such key; did you mean {dotted((*parents, guess))}?"
-    elsewhere = schema_paths(root, str(key))
+    elsewhere = _schema_paths(root, str(key))
     if elsewhere:
         return f"no such key here; did you mean {' or '.join(map(dotted, elsewhere[:2]))}?"
     if known and len(known) <= _FEW_KEYS:
@@ -156,12 +141,12 @@ def _way_out(violation: Violation, from_set: bool) -> str:
     types = violation.schema.get("type", [])
     if not {"integer", "number"} & {*([types] if isinstance(types, str) else types)}:
         return ""
-    if resolve(value, None)[0] not in (INT, FLOAT):
+    if not _NUMBER.fullmatch(value):
         return ""
     return f"; --set keeps {value} as text, use --set-json" if from_set else "; drop the quotes"
 
 
-def schema_paths(root: Schema, key: str) -> list[Path]:
+def _schema_paths(root: Schema, key: str) -> list[Path]:
     """Return where in the schema a key called nearly `key` stands, the shortest paths first."""
     paths = list(_walk(root, root, ()))
     name = closest(key, {str(path[-1]) for path in paths}, _SAME)

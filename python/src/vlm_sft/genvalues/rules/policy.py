@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues.rules.problem import Problem
-from vlm_sft.genvalues.rules.resource_rules import quantity
-from vlm_sft.genvalues.values.go_scalar import number_text
-from vlm_sft.genvalues.values.helm_yaml import read_values_file
+from vlm_sft.genvalues.values.quantity import number_text, quantity
 
 Key = tuple[str, ...]
 Finding = tuple[Key, str]
@@ -52,10 +51,10 @@ def load_policy(file: Path) -> Policy:
     Raises:
         UserError: it is no YAML, or a rule has not one check, or a key that no rule has.
     """
-    read = read_values_file(file)
-    if isinstance(read, Problem):
-        raise UserError(f"{read.place}: {read.text}")
-    content: Any = read.root.plain()
+    try:
+        content: Any = yaml.safe_load(file.read_bytes())
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{file}: cannot be read: {' '.join(str(error).split())}") from None
     for number, rule in enumerate(content.get("rules", []), start=1):
         unknown = set(rule) - _CHECKS - _KEYS
         if unknown or len(set(rule) & _CHECKS) != 1 or not _KEYS - {"when"} <= set(rule):

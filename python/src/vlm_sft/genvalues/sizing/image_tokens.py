@@ -1,9 +1,7 @@
 """Image tokens: how many the decoder sees of one image, as the Qwen2-VL and Qwen3-VL processors resize it."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.sizing.shape import VisionShape
@@ -24,11 +22,6 @@ class PixelLimits:
 def token_side_px(vision: VisionShape) -> int:
     """Pixels per side of one decoder token: 28 for Qwen2.5-VL, 32 for Qwen3-VL."""
     return vision.patch_px * vision.merge
-
-
-def environment_of(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return train.env as a process sees it: text, without what is null."""
-    return {name: str(value) for name, value in (values["train"].get("env") or {}).items() if value is not None}
 
 
 def limits(vision: VisionShape, environment: dict[str, str]) -> PixelLimits:

@@ -1,7 +1,5 @@
 """The sizing results as text for a person."""
 
-from typing import Any
-
 from vlm_sft.genvalues.sizing.batch import Batch, reach
 from vlm_sft.genvalues.sizing.fit import suggestions
 from vlm_sft.genvalues.sizing.gpu import Gpu
@@ -9,6 +7,7 @@ from vlm_sft.genvalues.sizing.hours import Hours
 from vlm_sft.genvalues.sizing.memory import MOMENT_NAMES, Estimate
 from vlm_sft.genvalues.sizing.run_shape import RunShape
 from vlm_sft.genvalues.sizing.run_steps import counted_steps
+from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 _SHOWN = 8
 
@@ -19,11 +18,11 @@ def product(batch: Batch) -> str:
     return f"{batch.effective} samples per optimizer step = {factors}"
 
 
-def batch_text(batch: Batch, samples: int | None, values: dict[str, Any]) -> str:
+def batch_text(batch: Batch, samples: int | None, config: TrainConfig) -> str:
     """Return the product, and the steps where the samples are known."""
     lines = [product(batch)]
     if samples is not None:
-        counted = counted_steps(batch, samples, values)
+        counted = counted_steps(batch, samples, config)
         lines.append(f"{counted.per_epoch} optimizer steps per epoch from {samples} samples, {counted.total} in all")
         if counted.left_out:
             lines.append(f"{counted.left_out} samples of each epoch are left out: ms-swift gives every rank as many")

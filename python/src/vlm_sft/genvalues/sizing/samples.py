@@ -1,10 +1,10 @@
-"""How many samples a run trains on: a number given, a stats.json of the preparation, or `id#N` in the values."""
+"""How many samples a run trains on: a number given, a stats.json of the preparation, or `id#N` in the config."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 from vlm_sft.errors import UserError
+from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 
 def samples_from_stats(path: Path) -> int:
@@ -25,11 +25,7 @@ def samples_from_stats(path: Path) -> int:
     return int(sum(lines))
 
 
-def samples_from_values(values: dict[str, Any]) -> int | None:
+def samples_from_config(config: TrainConfig) -> int | None:
     """Return the sum of N where every training set is given as `id#N`, else None."""
-    counts = [
-        str(dataset).rpartition("#")[2] for dataset in values["train"].get("dataset") or [] if "#" in str(dataset)
-    ]
-    if not counts or len(counts) < len(values["train"]["dataset"]) or not all(count.isdigit() for count in counts):
-        return None
-    return sum(map(int, counts))
+    counts = [str(dataset).rpartition("#")[2] if "#" in str(dataset) else "" for dataset in config.args["dataset"]]
+    return sum(map(int, counts)) if counts and all(count.isdecimal() for count in counts) else None

@@ -1,16 +1,15 @@
 """SizedRun: the first way to place a model on its GPUs that fits by the estimate, the fastest first."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.sizing.fit import suggestions
 from vlm_sft.genvalues.sizing.gpu import Gpu
 from vlm_sft.genvalues.sizing.memory import Estimate, estimate
-from vlm_sft.genvalues.sizing.run_from_values import run_from_values
 from vlm_sft.genvalues.sizing.run_shape import RunShape, Sharding
+from vlm_sft.genvalues.sizing.sized_run import batch_of, run_shape
+from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 SHARDED_ABOVE = 20  # billions of parameters: in bfloat16 half of an 80 GiB GPU; for models whose shape is not known
 _BILLIONS = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)B(?![a-z])", re.IGNORECASE)  # of Qwen3-VL-30B-A3B: 30
@@ -26,17 +25,15 @@ class SizedRun:
     verdict: str
 
 
-def choose(values: Mapping[str, Any], gpu: Gpu) -> SizedRun:
+def choose(config: TrainConfig, gpu: Gpu) -> SizedRun:
     """Return ddp where the whole model fits on every GPU, else zero3; with fused logits (liger) where that is needed.
 
-    `values` are the new ones only: the chart's defaults that a size depends on are filled in here.
+    `config` is the run under ddp.
     """
-    filled = {"nodes": 1, "batchSizePerGpu": 1, "sharding": "ddp", **values["train"]}
-    world = filled["gpusPerNode"] * filled["nodes"]
     try:
-        run = run_from_values({**values, "train": filled})
+        run = run_shape(config)
     except UserError:
-        return _by_name(values["model"]["id"], world)
+        return _by_name(str(config.args["model"]), batch_of(config).ranks)
     ways = _ways(run)
     for way in ways:
         peak = estimate(way)

@@ -1,70 +1,77 @@
-"""TrainConfig: ms-swift's arguments and environment of a run, as templates/_swift.tpl writes them into train.yaml."""
+"""TrainConfig: ms-swift's arguments and environment of a run, read from the train.yaml that the chart renders."""
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+# ruff: noqa: ANN401 - ms-swift's arguments are of every type
+
+import json
+import re
+import textwrap
+from dataclasses import dataclass, field
 from typing import Any
 
-from vlm_sft.genvalues.sizing.backend_arguments import backend_arguments
-from vlm_sft.genvalues.values.go_json import go_json
+from vlm_sft.errors import UserError
 
-Values = Mapping[str, Any]
+MAX_NUMBER = 1e15  # no run has as many of anything; beyond it the estimates leave what a float holds
+_TRAIN_YAML = re.compile(r"^  train\.yaml: \|\n((?:    .*\n)+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Arguments of the backend without output_dir, and the ENV block; what makes a run this run and no other."""
+    """Arguments of `swift sft` or `megatron sft`, and the variables of the ENV block."""
 
     args: dict[str, Any]
-    env: dict[str, Any]
+    env: dict[str, Any] = field(default_factory=dict)
 
-    def run_dir(self, release: str) -> str:
-        """Return the run directory: another config is another directory."""
-        content = go_json({"args": self.args, "env": self.env})
-        return f"/outputs/{release}/{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+    @property
+    def is_megatron(self) -> bool:
+        """Whether the backend is Megatron: `swift sft` has no such argument, and the chart always gives it."""
+        return "micro_batch_size" in self.args
 
-    def args_for(self, release: str) -> dict[str, Any]:
-        """Return all arguments, sorted by name as in train.yaml."""
-        return dict(sorted({**self.args, "output_dir": self.run_dir(release)}.items()))
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables as a process sees them: text."""
+        return {name: str(value) for name, value in self.env.items()}
 
+    @property
+    def without_folder(self) -> dict[str, Any]:
+        """The arguments but output_dir, which holds the release's name."""
+        return {name: value for name, value in self.args.items() if name != "output_dir"}
 
-def train_config(values: Values) -> TrainConfig:
-    """Return what the chart renders from merged values that have passed the schema and the chart's rules."""
-    train = values["train"]
-    dataset, val_dataset = _datasets(values)
-    args = backend_arguments(train) | {"model": values["model"]["id"], "use_hf": True, "dataset": dataset}
-    if values["model"]["revision"]:
-        args["model_revision"] = values["model"]["revision"]
-    if val_dataset:
-        args["val_dataset"] = val_dataset
-    args["add_version"] = False
-    env = _given(train["env"]) | {"NPROC_PER_NODE": train["gpusPerNode"]}
-    if train["nodes"] > 1:
-        env["NNODES"] = train["nodes"]
-    _set_accelerator(train, args, env)
-    return TrainConfig(dict(sorted(args.items())), dict(sorted(env.items())))
+    def argument(self, key: str, default: Any) -> Any:
+        """Return an argument as the default's type, the default where it is not given.
 
+        On ms-swift's command line every value is text: "8192" is 8192, "true" is true.
 
-def _set_accelerator(train: Values, args: dict[str, Any], env: dict[str, Any]) -> None:
-    if train["accelerator"] == "cpu":
-        args["use_cpu"] = True
-        env["CUDA_VISIBLE_DEVICES"] = ""
-        if train["gpusPerNode"] * train["nodes"] > 1:
-            args["ddp_backend"] = "gloo"
-
-
-def _datasets(values: Values) -> tuple[list[str], list[str]]:
-    """Return what is trained and validated on: what is named, else what the preparation writes."""
-    prepare, train = values["prepare"], values["train"]
-    dataset, val_dataset = train["dataset"], train["valDataset"]
-    if not dataset and prepare["enabled"] and prepare["dataset"]:
-        files = {split: f"{prepare['outputDir']}/fire_bc_{split}.jsonl" for split in prepare["splits"]}
-        dataset = [file for split, file in files.items() if split != "test"]
-        if not val_dataset and "test" in files:
-            val_dataset = [files["test"]]
-    return dataset, val_dataset
+        Raises:
+            UserError: a number is needed, and it is none that a run can have.
+        """
+        value = self.args.get(key)
+        if value is None or not isinstance(default, bool | str | int | float):
+            return default if value is None else value
+        if isinstance(default, bool):
+            return value if isinstance(value, bool) else str(value).casefold() in ("true", "1", "yes")
+        if isinstance(default, str):
+            return str(value)
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            raise UserError(f"train.args.{key}: got {value!r}, need a number") from None
+        if not abs(number) < MAX_NUMBER:  # nan too
+            raise UserError(f"train.args.{key}: got {value!r}, need a number below {MAX_NUMBER:g}")
+        return type(default)(number)
 
 
-def _given(mapping: Values) -> dict[str, Any]:
-    """Return the mapping without the keys that are null, which delete a default."""
-    return {name: value for name, value in mapping.items() if value is not None}
+def train_config(manifests: str) -> TrainConfig | None:
+    """Return the run among rendered manifests; None where nothing is trained."""
+    found = _TRAIN_YAML.search(manifests)
+    return read_train_yaml(textwrap.dedent(found[1])) if found else None
+
+
+def read_train_yaml(text: str) -> TrainConfig:
+    """Read train.yaml line by line: the chart writes each value as JSON, and PyYAML takes 1e-07 for text."""
+    args, _, env = text.partition("\nENV:\n")
+    return TrainConfig(_lines(args), _lines(env))
+
+
+def _lines(text: str) -> dict[str, Any]:
+    pairs = (line.strip().partition(": ") for line in text.splitlines())
+    return {name: json.loads(value) for name, _, value in pairs if name}

@@ -1,4 +1,4 @@
-"""One mistake in a values file, as data; printing it is formats.py's business."""
+"""One mistake in a values file, as data."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias

@@ -1,4 +1,4 @@
-"""Merged values become the run that ms-swift would start."""
+"""The rendered config becomes the run that ms-swift starts."""
 
 from pathlib import Path
 from typing import Any
@@ -8,25 +8,22 @@ from vlm_sft.errors import UserError
 from vlm_sft.genvalues.sizing import run_steps
 from vlm_sft.genvalues.sizing.batch import Batch
 from vlm_sft.genvalues.sizing.lora import Lora
-from vlm_sft.genvalues.sizing.run_from_values import RowOverrides, batch_from_values, run_from_values
-from vlm_sft.genvalues.sizing.samples import samples_from_stats, samples_from_values
+from vlm_sft.genvalues.sizing.samples import samples_from_config, samples_from_stats
+from vlm_sft.genvalues.sizing.sized_run import RowOverrides, batch_of, run_shape
+from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 
-def values(args: dict[str, Any] | None = None, **train: Any) -> dict[str, Any]:
-    defaults = {"gpusPerNode": 1, "nodes": 1, "batchSizePerGpu": 1, "sharding": "ddp", "accelerator": "gpu"}
-    return {
-        "model": {"id": "Qwen/Qwen3-VL-8B-Instruct"},
-        "train": {**defaults, **train, "args": {"max_length": 4096, **(args or {})}},
-    }
+def config(args: dict[str, Any] | None = None, gpus: int = 1, nodes: int = 1, **env: Any) -> TrainConfig:
+    given = {"model": "Qwen/Qwen3-VL-8B-Instruct", "max_length": 4096, **(args or {})}
+    return TrainConfig(given, {"NPROC_PER_NODE": gpus, "NNODES": nodes, **env})
 
 
 def test_what_is_not_said_is_ms_swifts_default() -> None:
-    run = run_from_values(values())
+    run = run_shape(config())
     assert run.lora == Lora(8, 0.05, ("all-linear",))
     assert run.frozen == {"vit", "aligner"}
     assert (run.gradient_checkpointing, run.vit_gradient_checkpointing, run.liger) == (True, True, False)
     assert (run.attention, run.optimizer, run.seq_len_tokens) == ("sdpa", "adamw_torch_fused", 4096)
-    assert run.accumulation == 16  # ms-swift reaches a batch of at least 16
 
 
 @pytest.mark.filterwarnings("ignore")  # of ms-swift's imports
@@ -40,7 +37,7 @@ def test_defaults_are_those_of_the_installed_ms_swift() -> None:
         for field in fields(SftArguments)
         if field.default is not MISSING or field.default_factory is not MISSING
     }
-    run = run_from_values(values())
+    run = run_shape(config())
     assert run.lora == Lora(theirs["lora_rank"], theirs["lora_dropout"], tuple(theirs["target_modules"]))
     assert {group for group in ("llm", "vit", "aligner") if theirs[f"freeze_{group}"]} == run.frozen
     assert theirs["tuner_type"] == "lora"
@@ -60,8 +57,10 @@ def test_arguments_are_read_in_ms_swifts_spelling() -> None:
         "padding_free": True,
         "attn_impl": "flash_attention_3",
         "optim": "paged_adamw_8bit",
+        "deepspeed": "zero3",
+        "gradient_accumulation_steps": 4,
     }
-    run = run_from_values(values(args, gpusPerNode=8, nodes=2, sharding="zero3", effectiveBatchSize=64))
+    run = run_shape(config(args, gpus=8, nodes=2))
     assert (run.lora, run.frozen, run.world, run.sharding) == (None, frozenset(), 16, "zero3")
     assert (run.gradient_checkpointing, run.vit_gradient_checkpointing) == (False, False)
     assert (run.liger, run.packed, run.attention, run.optimizer) == (True, True, "flash", "adamw_8bit")
@@ -69,50 +68,46 @@ def test_arguments_are_read_in_ms_swifts_spelling() -> None:
 
 
 def test_megatron_is_sized_by_its_own_arguments_and_sizes() -> None:
-    sizes = {"tensor": 2, "pipeline": 2, "expert": 4, "context": 2, "sequence": 1}
+    sizes = {"tensor": 2, "pipeline": 2, "expert": 4}
     args = {"recompute_granularity": "full", "optimizer": "sgd", "optimizer_cpu_offload": True, "freeze_vit": False}
-    run = run_from_values(values(args, backend="megatron", parallel=sizes, gpusPerNode=8, effectiveBatchSize=4))
+    args |= {f"{name}_model_parallel_size": size for name, size in sizes.items()}
+    args |= {"context_parallel_size": 2, "micro_batch_size": 1, "global_batch_size": 4}
+    run = run_shape(config(args, gpus=8))
     assert (run.sharding, run.tensor_parallel, run.pipeline_parallel, run.expert_parallel) == ("megatron", 2, 2, 4)
     assert (run.sequence_parallel, run.data_parallel, run.effective_batch, run.accumulation) == (2, 1, 4, 4)
     assert (run.gradient_checkpointing, run.vit_gradient_checkpointing, run.packed) == (True, True, True)
     assert (run.attention, run.optimizer, run.offload) == ("flash", "sgd", "optimizer")
-    plain = run_from_values(values({"gradient_checkpointing": True}, backend="megatron", gpusPerNode=2))
+    batch = {"micro_batch_size": 1, "global_batch_size": 2}
+    plain = run_shape(config({**batch, "recompute_granularity": "full"}, gpus=2))
     assert (plain.gradient_checkpointing, plain.vit_gradient_checkpointing, plain.offload) == (True, False, "none")
-    assert not run_from_values(values({"gradient_checkpointing": False}, backend="megatron")).gradient_checkpointing
+    assert not run_shape(config({**batch, "recompute_granularity": "none"})).gradient_checkpointing
 
 
 def test_image_tokens_are_the_budget_but_no_more_than_the_row() -> None:
-    assert run_from_values(values(env={"IMAGE_MAX_TOKEN_NUM": 1024})).image_tokens == 1024
-    assert run_from_values(values(), rows=RowOverrides(images=0)).image_tokens == 0
-    assert run_from_values(values()).image_tokens == 4096
+    assert run_shape(config(IMAGE_MAX_TOKEN_NUM=1024)).image_tokens == 1024
+    assert run_shape(config(), rows=RowOverrides(images=0)).image_tokens == 0
+    assert run_shape(config()).image_tokens == 4096
 
 
 def test_a_run_without_max_length_says_what_to_set() -> None:
     with pytest.raises(UserError) as error:
-        run_from_values(values({"max_length": None}))
+        run_shape(config({"max_length": None}))
     assert str(error.value) == (
         "train.args.max_length: not set, and memory and hours depend on it; set it, or give --tokens"
     )
-    assert run_from_values(values({"max_length": None}), rows=RowOverrides(tokens=100)).seq_len_tokens == 100
+    assert run_shape(config({"max_length": None}), rows=RowOverrides(tokens=100)).seq_len_tokens == 100
 
 
 def test_an_unknown_tuner_is_not_taken_for_lora() -> None:
     with pytest.raises(UserError, match=r"^train.args.tuner_type: the memory of 'adalora' is not known here"):
-        run_from_values(values({"tuner_type": "adalora"}))
+        run_shape(config({"tuner_type": "adalora"}))
 
 
 def test_gpus_that_share_a_row_leave_fewer_ranks_for_rows() -> None:
-    found = batch_from_values(values(parallel={"sequence": 4}, gpusPerNode=8, gradientAccumulationSteps=2))
+    args = {"sequence_parallel_size": 4, "per_device_train_batch_size": 1, "gradient_accumulation_steps": 2}
+    found = batch_of(config(args, gpus=8))
     assert found == Batch(1, 2, 2, gpus_per_rank=4)
     assert (found.effective, found.ranks_text) == (4, "2 data-parallel ranks (8 GPUs / 4)")
-
-
-def test_an_effective_batch_that_does_not_divide_names_the_nearest() -> None:
-    with pytest.raises(UserError) as error:
-        batch_from_values(values(gpusPerNode=4, effectiveBatchSize=63))
-    assert str(error.value) == (
-        "train.effectiveBatchSize: 63 is not a multiple of 4 (1 per GPU x 4 GPUs); use 60 or 64"
-    )
 
 
 def test_samples_come_from_the_preparation(tmp_path: Path) -> None:
@@ -138,6 +133,6 @@ def test_strange_stats_are_refused(tmp_path: Path, text: str, message: str) -> N
 
 
 def test_samples_are_known_where_every_dataset_says_how_many() -> None:
-    assert samples_from_values(values(dataset=["a/b#500", "/data/c.jsonl#70"])) == 570
-    assert samples_from_values(values(dataset=["a/b#500", "c/d"])) is None
-    assert samples_from_values(values(dataset=[])) is None
+    assert samples_from_config(config({"dataset": ["a/b#500", "/data/c.jsonl#70"]})) == 570
+    assert samples_from_config(config({"dataset": ["a/b#500", "c/d"]})) is None
+    assert samples_from_config(config({"dataset": []})) is None
