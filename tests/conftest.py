@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 @pytest.fixture
 def make_checkpoint() -> Callable[..., Path]:
-    """Return a function (run_dir, step, world_size=2) -> path that writes what a LoRA run under DDP leaves."""
+    """Return a function (run_dir, step, world_size=2) -> path that writes a checkpoint of a LoRA run under DDP."""
 
     def make(run_dir: Path, step: int, world_size: int = 2) -> Path:
         checkpoint = run_dir / f"checkpoint-{step}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from vlm_sft.train.launch import argv
+from vlm_sft.launch.command import argv
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "values").glob("*.yaml"))

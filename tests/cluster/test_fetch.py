@@ -22,7 +22,7 @@ REFUSED = {"lab/gated": (403, "GatedRepo"), "lab/none": (404, "RepoNotFound")}
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Answers the few calls that a download makes; a huge model is one whose sizes say so."""
+    """Answers the few calls that a download makes; a huge model is one with huge sizes in its list of files."""
 
     def do_HEAD(self) -> None:
         self._answer(with_body=False)
@@ -76,7 +76,7 @@ def fetch(model: str, home: Path, endpoint: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 
 
-def test_a_model_comes_once_and_without_its_older_copy(hub: str, tmp_path: Path) -> None:
+def test_a_model_is_downloaded_once_and_without_its_legacy_weights(hub: str, tmp_path: Path) -> None:
     ended = fetch("lab/model", tmp_path, hub)
     assert ended.returncode == 0, ended.stderr
     folder = Path(ended.stdout.strip())
@@ -88,18 +88,16 @@ def test_a_model_comes_once_and_without_its_older_copy(hub: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("model", "code", "said"),
+    ("model", "code", "message"),
     [
         ("lab/gated", 42, "lab/gated: gated, and the token has no access; accept the licence on its page, and put a "
          "token of that account into the secret that huggingFace.tokenSecret names"),
         ("lab/none", 42, "lab/none: no such model, or a private one without access; correct model.id"),
     ],
 )  # fmt: skip
-def test_what_another_try_would_not_mend_is_not_tried_again(
-    hub: str, tmp_path: Path, model: str, code: int, said: str
-) -> None:
+def test_a_permanent_error_is_not_retried(hub: str, tmp_path: Path, model: str, code: int, message: str) -> None:
     ended = fetch(model, tmp_path, hub)
-    assert (ended.returncode, ended.stderr) == (code, f"error: {said}\n")
+    assert (ended.returncode, ended.stderr) == (code, f"error: {message}\n")
 
 
 def test_a_model_that_cannot_fit_is_refused_before_its_first_byte(hub: str, tmp_path: Path) -> None:
@@ -110,7 +108,7 @@ def test_a_model_that_cannot_fit_is_refused_before_its_first_byte(hub: str, tmp_
     assert not list((tmp_path / "hf").rglob("*.safetensors"))
 
 
-def test_a_hub_out_of_reach_is_one_line(tmp_path: Path) -> None:
+def test_an_unreachable_hub_is_reported_in_one_line(tmp_path: Path) -> None:
     ended = fetch("lab/model", tmp_path, "http://127.0.0.1:9")
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: lab/model: ")

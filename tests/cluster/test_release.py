@@ -1,4 +1,4 @@
-"""Releasing a held Job through a loopback API server with a certificate of its own."""
+"""Releasing a held Job through a loopback API server with its own certificate."""
 
 import http.server
 import json
@@ -15,14 +15,14 @@ from vlm_sft.cluster.release import release
 from vlm_sft.train.cli import train
 
 Object = dict[str, Any]
-BY_HAND = "release it by hand as `helm get notes` says"
+BY_HAND = "release it by hand as `helm get notes` shows"
 GATES = "kueue.x-k8s.io/admission-gated-by"
 QUEUE = "kueue.x-k8s.io/queue-name"
 JOB = "/apis/batch/v1/namespaces/lab/jobs/x"
 
 
 class Cluster:
-    """A loopback stand-in for the Kubernetes API: objects by path, `statuses` to answer with, the requests it got."""
+    """A loopback replacement of the Kubernetes API: objects by path, the next `statuses`, the received requests."""
 
     def __init__(self, folder: Path) -> None:
         self.objects: dict[str, Object] = {}
@@ -63,7 +63,7 @@ class Cluster:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def change(self, live: Object, patch: Any) -> int:
-        """Apply a patch as the API server does: whoever changes a field is noted as its manager."""
+        """Apply a patch as the API server does: it records who changes a field as its manager."""
         metadata = live["metadata"]
         if isinstance(patch, list):
             version, entry = patch
@@ -118,7 +118,7 @@ def run(*arguments: str) -> Result:
         ("trainjob/x", "/apis/trainer.kubeflow.org/v1alpha1/namespaces/lab/trainjobs/x"),
     ],
 )
-def test_a_suspended_job_is_released_and_its_field_given_up(cluster: Cluster, target: str, path: str) -> None:
+def test_a_suspended_job_is_released_and_its_field_has_no_owner(cluster: Cluster, target: str, path: str) -> None:
     cluster.objects[path] = live = held(suspend=True)
     ended = run(target)
     assert (ended.exit_code, ended.stderr) == (0, f"{target}: released\n")
@@ -156,9 +156,9 @@ def test_a_suspended_job_is_released_and_its_field_given_up(cluster: Cluster, ta
             True,
         ),
     ],
-    ids=["gate", "a gate beside another's", "late label"],
+    ids=["gate", "a gate next to another's", "late label"],
 )
-def test_what_kueue_is_to_start_gets_its_queue_and_stays_suspended(
+def test_a_job_that_kueue_starts_gets_its_queue_and_stays_suspended(
     cluster: Cluster, live: Object, labels: Object, annotations: Object, suspended: bool
 ) -> None:
     cluster.objects[JOB] = live
@@ -170,10 +170,10 @@ def test_what_kueue_is_to_start_gets_its_queue_and_stays_suspended(
 @pytest.mark.parametrize(
     "live", [held(), held(suspend=False), held({QUEUE: "q"}, {"vlm-sft/queue-name": "q"}, suspend=True)]
 )
-def test_what_was_released_before_is_left_alone(cluster: Cluster, live: Object) -> None:
+def test_a_job_that_is_not_held_is_left_unchanged(cluster: Cluster, live: Object) -> None:
     cluster.objects[JOB] = live
     ended = run("job/x")
-    assert (ended.exit_code, ended.stderr) == (0, "job/x: nothing holds it\n")
+    assert (ended.exit_code, ended.stderr) == (0, "job/x: is not held\n")
     assert [method for method, *_ in cluster.requests] == ["GET"]
 
 
@@ -196,15 +196,15 @@ def test_after_a_complete_predecessor_it_is_released(cluster: Cluster, condition
         {},
         {"status": {"conditions": [{"type": "Failed", "status": "True"}, {"type": "Complete", "status": "False"}]}},
     ],
-    ids=["gone", "running", "failed"],
+    ids=["deleted", "running", "failed"],
 )
 def test_after_an_unfinished_predecessor_it_stays_held(cluster: Cluster, before: Object | None) -> None:
     cluster.objects[JOB] = held(suspend=True)
     if before is not None:
         cluster.objects["/apis/batch/v1/namespaces/lab/jobs/before"] = before
     ended = run("job/x", "--after", "job/before")
-    said = "job/x: stays held, for job/before is not complete; it releases it at its end\n"
-    assert (ended.exit_code, ended.stderr) == (0, said)
+    message = "job/x: stays held: job/before is not complete, and will release it when it is\n"
+    assert (ended.exit_code, ended.stderr) == (0, message)
     assert [method for method, *_ in cluster.requests] == ["GET"]
 
 
@@ -214,16 +214,16 @@ def test_a_finished_run_whose_pod_died_before_the_release_is_released_by_the_nex
     cluster.objects[JOB] = live = held(suspend=True)
     (tmp_path / "run_report.json").write_text('{"status": "finished", "steps": 12}')
     (tmp_path / "train.yaml").write_text(f"output_dir: {tmp_path}")
-    for said in ("job/x: released", "job/x: nothing holds it"):  # and again, when the pod dies after it
+    for message in ("job/x: released", "job/x: is not held"):  # and again, when the pod dies after it
         ended = CliRunner().invoke(train, [str(tmp_path / "train.yaml"), "--then-release", "job/x"])
         assert (ended.exit_code, ended.stderr.splitlines()) == (
             0,
-            [f"{tmp_path}: already finished at step 12; nothing to do", said],
+            [f"{tmp_path}: already finished at step 12; nothing to do", message],
         )
     assert live["spec"] == {"suspend": False}
 
 
-def test_an_api_that_is_busy_is_asked_again(cluster: Cluster) -> None:
+def test_a_busy_api_is_retried(cluster: Cluster) -> None:
     cluster.objects[JOB] = held(suspend=True)
     cluster.statuses = [503, 429]
     assert run("job/x").exit_code == 0
@@ -238,7 +238,7 @@ def test_an_object_that_changes_in_between_is_read_again(cluster: Cluster) -> No
     assert "vlm-sft" not in [entry["manager"] for entry in live["metadata"]["managedFields"]]
 
 
-def test_a_field_that_cannot_be_given_up_undoes_no_release(cluster: Cluster) -> None:
+def test_a_field_that_stays_owned_does_not_fail_the_release(cluster: Cluster) -> None:
     cluster.objects[JOB] = held(suspend=True)
     cluster.statuses = [200, 200, 403]
     ended = run("job/x")
@@ -249,7 +249,7 @@ def test_a_field_that_cannot_be_given_up_undoes_no_release(cluster: Cluster) -> 
 
 
 @pytest.mark.parametrize(("status", "text"), [(403, "403 Forbidden"), (404, "404 Not Found")])
-def test_a_refusal_is_told_once_with_the_way_out(cluster: Cluster, status: int, text: str) -> None:
+def test_a_refusal_is_reported_without_a_retry(cluster: Cluster, status: int, text: str) -> None:
     cluster.statuses = [status]
     ended = run("job/x")
     assert ended.exit_code == 1
@@ -257,24 +257,24 @@ def test_a_refusal_is_told_once_with_the_way_out(cluster: Cluster, status: int, 
     assert len(cluster.requests) == 1
 
 
-def test_an_api_that_never_answers_ends_after_a_bounded_time(cluster: Cluster) -> None:
+def test_an_api_that_keeps_failing_is_given_up_after_six_tries(cluster: Cluster) -> None:
     cluster.statuses = [500] * 20
     ended = run("job/x")
     assert ended.exit_code == 1
-    assert "did not take it in 6 tries (500 Internal Server Error)" in ended.stderr
+    assert "did not accept the request in 6 tries (500 Internal Server Error)" in ended.stderr
     assert len(cluster.requests) == 6
 
 
 def test_a_server_with_another_certificate_is_not_trusted(cluster: Cluster, tmp_path: Path) -> None:
-    loopback_certificate(tmp_path / "account")  # another authority than the one that the server began with
+    loopback_certificate(tmp_path / "account")  # another authority than the running server's
     ended = run("job/x")
     assert ended.exit_code == 1
     assert "certificate verify failed" in ended.stderr
     assert cluster.requests == []
 
 
-def test_outside_a_cluster_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_a_cluster_it_reports_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLM_SFT_SERVICE_ACCOUNT_DIR", str(tmp_path))
     ended = run("job/x")
     assert ended.exit_code == 1
-    assert f"{tmp_path}/token: No such file or directory; this is no pod of the chart; {BY_HAND}" in ended.stderr
+    assert f"{tmp_path}/token: No such file or directory; run it in a pod of the chart; {BY_HAND}" in ended.stderr

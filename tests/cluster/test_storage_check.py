@@ -1,4 +1,4 @@
-"""The look at the claims leaves nothing behind, and says which folder is not fit."""
+"""The storage check leaves no files, and names the folder that does not work."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from vlm_sft.cluster.storage_check import storage_check
 
 
-def test_a_good_folder_is_told_and_left_as_it_was(tmp_path: Path) -> None:
+def test_a_working_folder_is_reported_and_left_unchanged(tmp_path: Path) -> None:
     done = CliRunner().invoke(storage_check, [str(tmp_path), str(tmp_path)])
     assert done.exit_code == 0
     line = rf"{tmp_path}: written, renamed and read back in \d+ ms, \d+\.\d GiB free\n"

@@ -1,4 +1,4 @@
-"""The check passes on CPU processes that can speak to each other, and names the phase that fails where they cannot."""
+"""The check passes on CPU processes that can communicate, and names the phase that fails where they cannot."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 from vlm_sft.ddp_check import run
 from vlm_sft.errors import UserError
 
-LAST = "error: ddp-check: failed; the first line above that begins with `error: rank` says where\n"
+LAST = "error: ddp-check: failed; the first line above that begins with `error: rank` names the phase\n"
 
 
 def ddp_check(*options: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -19,7 +19,7 @@ def ddp_check(*options: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
 
 
-def test_two_processes_are_one_group_that_trains_one_model() -> None:
+def test_two_processes_form_one_group_and_train_one_model() -> None:
     done = ddp_check("--processes", "2")
     assert done.returncode == 0, done.stderr
     assert re.sub(r"\d+\.\d+", "N", done.stdout) == (
@@ -37,63 +37,63 @@ def test_two_processes_are_one_group_that_trains_one_model() -> None:
     ]
 
 
-def test_a_node_that_does_not_come_is_a_matter_of_rendezvous() -> None:
+def test_a_missing_node_fails_in_the_rendezvous() -> None:
     env = {"NNODES": "2", "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(run._free_port())}
     done = ddp_check("--processes", "1", "--timeout-s", "1", **env)
     assert done.returncode == 1
     assert re.sub(r"\d+ s", "N s", re.sub(r"after \d+ sec", "after N sec", done.stderr)) == (
         "device: ok after 0.N s\n"
         "error: rank 0: rendezvous: DistStoreError: Timed out after N seconds waiting for clients. 1/2 clients joined; "
-        "names or the network between the pods are at fault, not NCCL and not the training script\n" + LAST
+        "the cause is name resolution or the network between the pods, not NCCL and not the training script\n" + LAST
     )
 
 
-def test_an_interface_that_is_not_there_is_a_matter_of_all_reduce() -> None:
+def test_a_missing_interface_fails_in_the_all_reduce() -> None:
     done = ddp_check("--processes", "1", GLOO_SOCKET_IFNAME="nosuch0")
     assert done.returncode == 1
     error = done.stderr.splitlines()[2]
     assert error.startswith("error: rank 0: all-reduce: RuntimeError: ")
     assert error.endswith(
-        "Unable to find address for: nosuch0; the processes know each other but cannot exchange data: gloo is at "
-        "fault, not the training script; look at GLOO_SOCKET_IFNAME"
+        "Unable to find address for: nosuch0; the processes are connected but cannot exchange data: the cause is "
+        "gloo, not the training script; look at GLOO_SOCKET_IFNAME"
     )
 
 
-def test_gpus_that_are_not_there_are_a_matter_of_the_device() -> None:
+def test_missing_gpus_fail_in_the_device_phase() -> None:
     done = ddp_check("--gpus", "1", CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 1
     (error, last) = done.stderr.splitlines(keepends=True)
     assert re.fullmatch(
-        r"error: rank 0: device: torch \S+ sees 0 GPUs, need 1; the driver, or the pod's GPUs, are at fault; "
+        r"error: rank 0: device: torch \S+ sees 0 GPUs, need 1; the cause is the driver or the pod's GPUs; "
         r"look at `nvidia-smi` in the pod\n",
         error,
     )
     assert last == LAST
 
 
-def test_bus_bandwidth_does_not_depend_on_how_many_ranks_share_the_work() -> None:
+def test_bus_bandwidth_does_not_depend_on_the_number_of_ranks() -> None:
     assert run.bus_bandwidth_gib_s(1 << 30, 0.5, 2) == 2.0
     assert run.bus_bandwidth_gib_s(1 << 30, 0.5, 4) == 3.0
     assert run.bus_bandwidth_gib_s(1 << 30, 0.5, 1) == 0.0
 
 
 def rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> run.Group:
-    """Put a script in the place of the rank; return a group of two."""
+    """Replace the rank by a script; return a group of two."""
     (tmp_path / "rank.py").write_text(f"import os, signal, time\nrank = os.environ['RANK']\n{script}\n")
     monkeypatch.setattr(run, "RANK", tmp_path / "rank.py")
     monkeypatch.setattr(run, "FOLLOW_S", 0.3)
     return run.Group(2, 2, 1, "127.0.0.1", 1, "gloo")
 
 
-def test_a_rank_that_is_killed_is_named_and_the_others_are_not_waited_for(
+def test_a_killed_rank_is_named_and_the_others_are_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = rank(tmp_path, monkeypatch, "os.kill(os.getpid(), signal.SIGKILL) if rank == '3' else time.sleep(60)")
-    said: list[str] = []
+    logged: list[str] = []
     started_s = time.monotonic()
     with pytest.raises(UserError, match="ddp-check: failed; the first line"):
-        run.check(group, 1, said.append)
-    assert said == ["error: rank 3: ended by SIGKILL: out of host memory?"]
+        run.check(group, 1, logged.append)
+    assert logged == ["error: rank 3: ended by SIGKILL: out of host memory?"]
     assert time.monotonic() - started_s < 30
 
 
@@ -104,11 +104,11 @@ def test_ranks_that_never_end_are_ended(tmp_path: Path, monkeypatch: pytest.Monk
         run.check(group, 0.25, print)
 
 
-def test_another_node_says_nothing_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_node_prints_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run.check(rank(tmp_path, monkeypatch, ""), 1, print) is None
 
 
-def test_several_nodes_need_a_place_to_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_nodes_need_the_address_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NNODES", "2")
     with pytest.raises(UserError, match="MASTER_ADDR: not set, but NNODES is 2; name the host of the first node"):
         run.group_from_environment(1, "gloo")

@@ -169,7 +169,7 @@ story() { # NAME HELM
   upgrade --set networkPolicy.enabled=true
   same "a change of other objects keeps the Jobs" "$(suspended)" "$before"
   rollback 1
-  local stays="stays held, for job/smoke-train is not complete; it releases it at its end"
+  local stays="stays held: job/smoke-train is not complete, and will release it when it is"
   same "a rollback leaves the Jobs as they were" "$(suspended)" "$before"
   same "its hooks released training only" "$(sed 's/-[0-9a-f]\{8\}//g' "$state/hooks" | sort | tr '\n' ' ')" \
     "job/smoke-evaluate: $stays job/smoke-export: $stays job/smoke-train: released "

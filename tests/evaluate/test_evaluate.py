@@ -1,4 +1,4 @@
-"""What an evaluation refuses, and what it does not do again; `make smoke` runs a real one."""
+"""What an evaluation refuses, and what it does not repeat; `make smoke` runs a real one."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ def write_config(tmp_path: Path, **args: object) -> Path:
     return path
 
 
-def test_a_run_that_is_missing_or_not_finished_is_refused_for_good(tmp_path: Path) -> None:
+def test_a_missing_or_unfinished_run_is_refused_and_not_retried(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     ended = evaluate(tmp_path, config)
     assert ended.returncode == 42
@@ -28,7 +28,7 @@ def test_a_run_that_is_missing_or_not_finished_is_refused_for_good(tmp_path: Pat
     (tmp_path / "run_report.json").write_text('{"status": "stopped"}')
     ended = evaluate(tmp_path, config)
     assert ended.returncode == 42
-    assert ended.stderr.endswith("status is stopped, need finished; let the training end\n")
+    assert ended.stderr.endswith("status is stopped, need finished; wait for the end of the training\n")
 
 
 def finish(tmp_path: Path) -> Path:
@@ -37,11 +37,12 @@ def finish(tmp_path: Path) -> Path:
     return checkpoint
 
 
-def test_a_checkpoint_that_is_gone_and_data_that_is_missing_are_named(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_and_missing_data_are_named(tmp_path: Path) -> None:
     checkpoint = finish(tmp_path)
     ended = evaluate(tmp_path, write_config(tmp_path))
     assert (
-        ended.stderr == f"error: {checkpoint}: no weights (*.safetensors) there; was it deleted after the training?\n"
+        ended.stderr
+        == f"error: {checkpoint}: no weights (*.safetensors) there; restore the checkpoint, or train again\n"
     )
     checkpoint.mkdir()
     (checkpoint / "adapter_model.safetensors").touch()
@@ -52,13 +53,14 @@ def test_a_checkpoint_that_is_gone_and_data_that_is_missing_are_named(tmp_path: 
     )
 
 
-def test_shards_are_evaluated_as_their_export(tmp_path: Path) -> None:
+def test_shards_are_evaluated_from_their_export(tmp_path: Path) -> None:
     checkpoint = finish(tmp_path)
     (checkpoint / "pytorch_model_fsdp_0").mkdir(parents=True)
     ended = evaluate(tmp_path, write_config(tmp_path))
     assert ended.returncode == 42
     assert (
-        ended.stderr == f"error: {checkpoint}: shards, which ms-swift cannot load; first `vlm-sft export {tmp_path}`\n"
+        ended.stderr
+        == f"error: {checkpoint}: has only shards, which ms-swift cannot load; run `vlm-sft export {tmp_path}` first\n"
     )
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "export.json").write_text(json.dumps({"checkpoint": str(checkpoint)}))

@@ -1,4 +1,4 @@
-"""Text metrics against values worked out by hand."""
+"""Text metrics against values computed by hand."""
 
 import math
 
@@ -28,7 +28,7 @@ def test_bleu_clips_a_repeated_word() -> None:
     assert bleu("the the the", "the red cup")[0] == pytest.approx(1 / 3)
 
 
-def test_rouge_l_weighs_recall_more_than_precision() -> None:
+def test_rouge_l_weights_recall_more_than_precision() -> None:
     # common subsequence "a c": precision 2/2, recall 2/4, beta 1.2
     assert rouge_l("a c", "a b c d") == pytest.approx((1 + 1.44) * 1 * 0.5 / (0.5 + 1.44 * 1))
 
@@ -39,7 +39,7 @@ def test_cider_d_of_two_unrelated_references_is_ten_for_a_copy_and_zero_for_the_
     assert cider_d(references[::-1], references) == pytest.approx([0, 0])
 
 
-def test_cider_d_knows_that_what_every_reference_says_tells_nothing() -> None:
+def test_cider_d_ignores_n_grams_that_every_reference_has() -> None:
     assert cider_d(["a b c d"] * 2, ["a b c d"] * 2) == [0, 0]
 
 

@@ -9,7 +9,7 @@ def line(**row: object) -> bytes:
     return json.dumps(row).encode()
 
 
-def test_every_row_is_scored_or_named() -> None:
+def test_every_row_is_scored_or_counted_with_its_reason() -> None:
     lines = [
         line(response="Yes.", labels="yes"),
         line(response="", labels="no"),
@@ -25,11 +25,11 @@ def test_every_row_is_scored_or_named() -> None:
     assert scores.figures["exact_match"] == 0.5
 
 
-def test_no_rows_give_no_figures() -> None:
+def test_without_rows_there_are_no_figures() -> None:
     assert score([]) == Scores(0, 0, {}, 0, {})
 
 
-def test_the_table_says_how_many_rows_stand_behind_a_figure() -> None:
+def test_the_table_shows_the_number_of_scored_rows() -> None:
     scores = score([line(response="a", labels="a"), b"{"])
     assert table(scores).splitlines()[0] == "exact_match     1.0000  n = 1"
     assert table(scores).splitlines()[-2:] == [

@@ -1,4 +1,4 @@
-"""An export appears whole or not at all, is not done twice, and takes the way that the weights ask for."""
+"""An export is complete or absent, is not repeated, and merges, converts or links as the weights require."""
 
 import json
 from pathlib import Path
@@ -14,10 +14,10 @@ Call = tuple[str, str, dict[str, Any], dict[str, str]]
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
-    """Stand in for ms-swift: note each call and write a model where it was asked for."""
+    """Replace ms-swift: record each call and write a model into its output folder."""
     found: list[Call] = []
 
-    def run_swift(command: str, args: dict[str, Any], env: dict[str, str], say: object, program: str = "swift") -> None:
+    def run_swift(command: str, args: dict[str, Any], env: dict[str, str], log: object, program: str = "swift") -> None:
         found.append((program, command, args, env))
         Path(args["output_dir"]).mkdir()
         (Path(args["output_dir"]) / "model.safetensors").write_text("merged")
@@ -41,10 +41,10 @@ def content(folder: Path) -> dict[str, str]:
 
 def test_an_adapter_is_merged_on_the_cpu_and_only_once(tmp_path: Path, calls: list[Call]) -> None:
     checkpoint = finished(tmp_path, "adapter_config.json", "adapter_model.safetensors")
-    (tmp_path / "export.tmp").mkdir()  # of a pod that was lost
-    said: list[str] = []
+    (tmp_path / "export.tmp").mkdir()  # from a lost pod
+    logged: list[str] = []
     for _ in range(2):
-        assert run.export(tmp_path, 0, said.append) == tmp_path / "export"
+        assert run.export(tmp_path, 0, logged.append) == tmp_path / "export"
     ((program, command, args, env),) = calls
     assert (program, command, env["CUDA_VISIBLE_DEVICES"]) == ("swift", "export", "")
     assert args == {
@@ -56,10 +56,10 @@ def test_an_adapter_is_merged_on_the_cpu_and_only_once(tmp_path: Path, calls: li
     marker = json.dumps({"checkpoint": str(checkpoint)}) + "\n"
     assert content(tmp_path / "export") == {"model.safetensors": "merged", "export.json": marker}
     assert not (tmp_path / "export.tmp").exists()
-    assert said == [f"exporting {checkpoint}", f"{tmp_path}/export: exported before from this checkpoint"]
+    assert logged == [f"exporting {checkpoint}", f"{tmp_path}/export: already exported from this checkpoint"]
 
 
-def test_a_later_checkpoint_takes_the_place_of_an_earlier_one(tmp_path: Path, calls: list[Call]) -> None:
+def test_a_later_checkpoint_replaces_an_earlier_export(tmp_path: Path, calls: list[Call]) -> None:
     checkpoint = finished(tmp_path, "adapter_config.json", "adapter_model.safetensors")
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "export.json").write_text('{"checkpoint": "checkpoint-1"}')
@@ -109,7 +109,7 @@ def test_megatron_s_weights_are_converted(
     }
 
 
-def test_megatron_s_weights_that_are_there_in_both_formats_are_not_converted(tmp_path: Path, calls: list[Call]) -> None:
+def test_megatron_s_weights_in_both_formats_are_not_converted(tmp_path: Path, calls: list[Call]) -> None:
     checkpoint = finished(tmp_path, "latest_checkpointed_iteration.txt", "model.safetensors", "config.json")
     (checkpoint / "iter_0000003").mkdir()
     run.export(tmp_path, 0, print)
@@ -117,18 +117,18 @@ def test_megatron_s_weights_that_are_there_in_both_formats_are_not_converted(tmp
     assert calls == []
 
 
-def test_what_failed_leaves_no_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_no_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finished(tmp_path, "adapter_config.json", "adapter_model.safetensors")
     monkeypatch.setattr(run, "run_swift", lambda *_, **__: (tmp_path / "export.tmp").mkdir())
     with pytest.raises(UserError, match="the export has no weights"):
         run.export(tmp_path, 0, print)
     monkeypatch.setattr(run, "run_swift", lambda *_, **__: (tmp_path / "none" / "x").write_text(""))
-    with pytest.raises(UserError, match="No such file or directory; the export needs the size of the whole model"):
+    with pytest.raises(UserError, match="No such file or directory; the export needs free space for the whole model"):
         run.export(tmp_path, 0, print)
     assert not (tmp_path / "export").exists()
 
 
-def test_a_run_that_is_not_finished_is_refused_for_good(tmp_path: Path) -> None:
+def test_an_unfinished_run_is_refused_and_not_retried(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"run_report\.json: missing, so there is no finished run"):
         run.export(tmp_path, 0, print)
     finished(tmp_path, "adapter_config.json", "adapter_model.safetensors")

@@ -1,18 +1,16 @@
-"""The container's first process, with small stand-ins for ms-swift as its children."""
+"""The container's first process, with small scripts in place of ms-swift as its children."""
 
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from vlm_sft.launch.supervisor import Ended, supervise
+from vlm_sft.launch.command import Launch
+from vlm_sft.launch.supervisor import Ended, Peer, supervise
 from vlm_sft.stop_signals import StopSignals
-from vlm_sft.train.launch import Launch
-from vlm_sft.train.nodes.node_group import Gang
 
 WAITS_FOR_STOP_FILE = """
 import os, sys, time
@@ -29,9 +27,9 @@ time.sleep(600)
 
 
 def run(script: str, tmp_path: Path, grace_s: float, signals: int) -> tuple[Ended, list[str]]:
-    """Supervise a script and send this process SIGTERM `signals` times once the script has begun."""
+    """Supervise a script and send this process SIGTERM `signals` times once the script has started."""
     stop, begun = tmp_path / "stop", tmp_path / "begun"
-    said: list[str] = []
+    logged: list[str] = []
 
     def terminate() -> None:
         while not begun.exists():
@@ -44,38 +42,38 @@ def run(script: str, tmp_path: Path, grace_s: float, signals: int) -> tuple[Ende
     thread.start()
     launch = Launch([sys.executable, "-c", script, str(stop), str(begun)], dict(os.environ))
     with StopSignals() as counted:
-        ended = supervise(launch, tmp_path, grace_s, said.append, counted, Gang({}))
+        ended = supervise(launch, tmp_path, grace_s, logged.append, counted)
         thread.join()
-    return ended, said
+    return ended, logged
 
 
-def test_sigterm_becomes_a_stop_file_and_the_trainer_ends_by_itself(tmp_path: Path) -> None:
-    ended, said = run(WAITS_FOR_STOP_FILE, tmp_path, grace_s=30, signals=1)
+def test_sigterm_creates_the_stop_file_and_the_trainer_ends_by_itself(tmp_path: Path) -> None:
+    ended, logged = run(WAITS_FOR_STOP_FILE, tmp_path, grace_s=30, signals=1)
     assert ended == Ended(0, stop_requested=True)
-    assert said == ["stop requested: saving after this optimizer step, 30 s left for it"]
+    assert logged == ["stop requested: saving after this optimizer step, within 30 s"]
 
 
 def test_a_trainer_that_does_not_stop_in_time_is_ended(tmp_path: Path) -> None:
-    ended, said = run(IGNORES_EVERYTHING, tmp_path, grace_s=0.2, signals=1)
+    ended, logged = run(IGNORES_EVERYTHING, tmp_path, grace_s=0.2, signals=1)
     assert ended == Ended(9, stop_requested=True)
-    assert said[1] == "not saved within 0 s: ending the trainer; the run continues from its last checkpoint"
+    assert logged[1] == "not saved within 0 s: ending the trainer; the run resumes from its last checkpoint"
 
 
 def test_a_second_signal_ends_the_trainer_at_once(tmp_path: Path) -> None:
-    ended, said = run(IGNORES_EVERYTHING, tmp_path, grace_s=600, signals=2)
+    ended, logged = run(IGNORES_EVERYTHING, tmp_path, grace_s=600, signals=2)
     assert ended == Ended(9, stop_requested=True)
-    assert said[1] == "second signal: ending the trainer; the run continues from its last checkpoint"
+    assert logged[1] == "second signal: ending the trainer; the run resumes from its last checkpoint"
 
 
 def alone(command: list[str], folder: Path) -> Ended:
-    return supervise(Launch(command, dict(os.environ)), folder, 1, print, StopSignals(), Gang({}))
+    return supervise(Launch(command, dict(os.environ)), folder, 1, print, StopSignals())
 
 
 def test_the_exit_code_of_a_trainer_that_fails_is_kept(tmp_path: Path) -> None:
     assert alone([sys.executable, "-c", "raise SystemExit(3)"], tmp_path) == Ended(3, stop_requested=False)
 
 
-def test_signal_handlers_are_put_back() -> None:
+def test_signal_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with StopSignals() as signals:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -84,48 +82,39 @@ def test_signal_handlers_are_put_back() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_the_trainer_is_in_a_session_of_its_own(tmp_path: Path) -> None:
+def test_the_trainer_runs_in_a_separate_session(tmp_path: Path) -> None:
     script = f"import os; open({str(tmp_path / 'sid')!r}, 'w').write(str(os.getsid(0)))"
     alone([sys.executable, "-c", script], tmp_path)
     assert int((tmp_path / "sid").read_text()) != os.getsid(0)
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_a_trainer_is_ended_when_another_node_is_gone(
+def test_the_trainer_is_ended_when_another_node_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
 ) -> None:
     monkeypatch.setattr("vlm_sft.launch.supervisor.LOST_PEER_GRACE_S", 0.3)
-    ours, theirs = socket.socketpair()
-    Gang({0: theirs}).leave(stopped=stopped)
-    said: list[str] = []
+    logged: list[str] = []
     launch = Launch([sys.executable, "-c", "import time; time.sleep(600)"], dict(os.environ))
-    ended = supervise(launch, tmp_path, 600, said.append, StopSignals(), Gang({1: ours}))
+    ended = supervise(launch, tmp_path, 600, logged.append, StopSignals(), lambda: Peer(1, stopped))
     assert ended == Ended(-signal.SIGTERM, stop_requested=stopped)
-    assert said == [f"node 1 {'was asked to stop' if stopped else 'is lost'}: this one ends as well"]
-    ours.close()
+    assert logged == [f"node 1 {'stops on request' if stopped else 'is lost'}: this node ends as well"]
 
 
-def test_a_node_that_ends_after_the_training_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_ends_after_the_training_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vlm_sft.launch.supervisor.LOST_PEER_GRACE_S", 0.1)
     (tmp_path / "record.json").write_text("{}")
-    ours, theirs = socket.socketpair()
-    theirs.close()
-    said: list[str] = []
+    logged: list[str] = []
     launch = Launch([sys.executable, "-c", "import time; time.sleep(1.5)"], dict(os.environ))
-    ended = supervise(launch, tmp_path, 600, said.append, StopSignals(), Gang({1: ours}))
-    assert (ended, said) == (Ended(0, stop_requested=False), [])
-    ours.close()
+    ended = supervise(launch, tmp_path, 600, logged.append, StopSignals(), lambda: Peer(1, stopped=False))
+    assert (ended, logged) == (Ended(0, stop_requested=False), [])
 
 
-def test_a_trainer_that_cannot_say_goodbye_to_a_lost_node_is_ended(
+def test_a_trainer_that_waits_for_a_lost_node_after_the_training_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vlm_sft.launch.supervisor.LOST_PEER_GRACE_S", 0.1)
     monkeypatch.setattr("vlm_sft.launch.supervisor.CLOSING_S", 0.3)
     (tmp_path / "record.json").write_text("{}")
-    ours, theirs = socket.socketpair()
-    theirs.close()
     launch = Launch([sys.executable, "-c", "import time; time.sleep(600)"], dict(os.environ))
-    ended = supervise(launch, tmp_path, 600, lambda _: None, StopSignals(), Gang({1: ours}))
+    ended = supervise(launch, tmp_path, 600, lambda _: None, StopSignals(), lambda: Peer(1, stopped=False))
     assert ended == Ended(-signal.SIGTERM, stop_requested=False)
-    ours.close()

@@ -1,4 +1,4 @@
-"""What is served: of a finished run its export, else its checkpoint; anything else as it was named."""
+"""What is served: for a finished run its export or else its checkpoint; any other model as named."""
 
 import json
 import os
@@ -37,9 +37,9 @@ def test_whole_weights_and_other_models_are_served_as_they_are(tmp_path: Path) -
     assert cli.chosen("org/model") == {"model": "org/model"}
 
 
-def test_a_run_that_still_trains_is_refused_for_good(tmp_path: Path) -> None:
+def test_an_unfinished_training_is_refused_and_not_retried(tmp_path: Path) -> None:
     run_directory(tmp_path, "adapter_config.json", status="stopped")
-    with pytest.raises(ConfigError, match="status is stopped, need finished; let the training end"):
+    with pytest.raises(ConfigError, match="status is stopped, need finished; wait for the end of the training"):
         cli.chosen(str(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""A plug-in for ms-swift with which accelerate takes FSDP2 on CPUs too: torch's `fully_shard` runs there, over gloo."""
+"""A plug-in for ms-swift that lets accelerate use FSDP2 on CPUs: torch's `fully_shard` runs there, with gloo."""
 
 from typing import Any
 

@@ -28,7 +28,7 @@ LOST_PEER = failure(0, "RuntimeError", "[gloo/transport/tcp/pair.cc:538] Connect
         ("RuntimeError", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
-def test_gpu_memory_is_named_with_what_it_depends_on_though_another_rank_failed_first(kind: str, message: str) -> None:
+def test_gpu_memory_is_reported_with_its_settings_even_if_another_rank_failed_first(kind: str, message: str) -> None:
     assert explain(CONFIG, 1, [LOST_PEER, failure(3, kind, message)], NONE, None) == (
         "GPU memory: rank 3 ran out of it at a peak of 78.9 GiB with per_device_train_batch_size 2 and max_length "
         "8192; lower train.batchSizePerGpu and raise the accumulation, lower max_length, or shard (train.sharding: "
@@ -46,18 +46,18 @@ def test_gpu_memory_is_named_with_what_it_depends_on_though_another_rank_failed_
         ("OSError", "[Errno 122] Disk quota exceeded"),
     ],
 )
-def test_a_full_volume_is_told_with_what_is_free_and_what_a_checkpoint_needs(kind: str, message: str) -> None:
+def test_a_full_volume_is_reported_with_the_free_space_and_the_size_of_a_checkpoint(kind: str, message: str) -> None:
     assert explain(CONFIG, 1, [failure(0, kind, message)], NONE, 2.5) == (
         "output_dir: rank 0 could not write to /outputs/fire: 0.01 GiB free, need about 2.50 for a checkpoint; delete "
-        "old runs, lower save_total_limit or enlarge the claim; the older checkpoints are whole, and the run continues "
+        "old runs, lower save_total_limit or enlarge the claim; older checkpoints are complete, and the run resumes "
         f"from the newest: {message}"
     )
 
 
-def test_host_memory_goes_by_the_kernels_count() -> None:
+def test_host_memory_is_reported_from_the_kernels_count() -> None:
     assert explain(CONFIG, 1, [LOST_PEER], Kills(1, 64.0), None) == (
         "host memory: the kernel killed 1 of this container's processes at its limit of 64.0 GiB; raise "
-        "train.resources.limits.memory, or lower dataloader_num_workers (now 1 a GPU): shared memory (train.shmSize) "
+        "train.resources.limits.memory, or lower dataloader_num_workers (now 1 per GPU): shared memory (train.shmSize) "
         "counts as well"
     )
 
@@ -67,7 +67,7 @@ def test_any_other_failure_names_the_rank_that_failed_first(tmp_path: Path) -> N
         (tmp_path / f"rank-{found.rank}.json").write_text(json.dumps(vars(found)))
     failures = read_failures(tmp_path)
     assert [found.rank for found in failures] == [1, 0]
-    assert explain(CONFIG, 1, failures, NONE, None) == "rank 1 failed: KeyError: 'x'; the whole trace is above"
+    assert explain(CONFIG, 1, failures, NONE, None) == "rank 1 failed: KeyError: 'x'; the full traceback is above"
     assert explain(CONFIG, 2, [], NONE, None) == "ms-swift ended with exit code 2; its own message is above"
     assert explain(CONFIG, -9, [], NONE, None) == "ms-swift ended with SIGKILL; its own message is above"
 
@@ -86,12 +86,12 @@ def test_the_kernels_count_is_read_from_either_version_of_cgroups(tmp_path: Path
     assert read_kills(tmp_path) == Kills(2, None)
 
 
-def test_only_what_is_in_the_checkpoint_condemns_it() -> None:
+def test_only_damaged_content_makes_a_checkpoint_unreadable() -> None:
     damaged = failure(1, "UnpicklingError", "invalid load key", "train", "_load_rng_state", "load")
     assert unreadable_checkpoint([LOST_PEER, damaged]) == damaged
-    for passing in (
+    for temporary in (
         failure(1, "OSError", "[Errno 116] Stale file handle", "_load_optimizer_and_scheduler"),
         failure(1, "OutOfMemoryError", "CUDA out of memory", "_load_from_checkpoint"),
         failure(1, "KeyError", "'x'", "training_step"),
     ):
-        assert unreadable_checkpoint([passing]) is None
+        assert unreadable_checkpoint([temporary]) is None

@@ -1,4 +1,4 @@
-"""FSDP2 for real, on two CPU processes: its checkpoints are resumed from and exported, it trains what DDP trains."""
+"""Real FSDP2 on two CPU processes: its checkpoints are resumed from and exported, and it trains like DDP."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ def vlm_sft(*words: object) -> str:
 
 
 def train(sample: Path, run_dir: Path, args: dict[str, Any]) -> dict[str, Any]:
-    """Train for four steps, or what is left of them, and return the report."""
+    """Train up to step four and return the report."""
     config = run_dir.with_suffix(".yaml")
     rows = {"dataset": [str(sample / "fire_bc" / "fire_bc_train.jsonl")], "split_dataset_ratio": 0}
     model = {"model": str(sample / "model"), "model_type": "qwen3_vl", "template": "qwen3_vl", "torch_dtype": "float32"}
@@ -55,7 +55,7 @@ def train(sample: Path, run_dir: Path, args: dict[str, Any]) -> dict[str, Any]:
     return report
 
 
-def test_a_lora_run_is_resumed_to_the_same_adapter(sample: Path, tmp_path: Path) -> None:
+def test_a_lora_run_resumes_to_the_same_adapter(sample: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     whole = train(sample, run, {**LORA, **FSDP})
     assert whole["wrapper"].startswith("FSDP")
@@ -73,7 +73,7 @@ def test_a_lora_run_is_resumed_to_the_same_adapter(sample: Path, tmp_path: Path)
     )
 
 
-def test_full_tuning_exports_the_weights_that_ddp_trains(sample: Path, tmp_path: Path) -> None:
+def test_full_tuning_exports_the_same_weights_as_ddp(sample: Path, tmp_path: Path) -> None:
     sharded = train(sample, tmp_path / "fsdp", {"tuner_type": "full", **FSDP})
     assert not [*(tmp_path / "fsdp" / "checkpoint-4").glob("*.safetensors")]
     vlm_sft("export", tmp_path / "fsdp")

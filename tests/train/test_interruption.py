@@ -1,4 +1,4 @@
-"""Real interruptions: ms-swift on two CPU ranks, stopped or killed in the middle, ends as if nothing had been."""
+"""Real interruptions: ms-swift on two CPU ranks, stopped or killed, ends like an uninterrupted run."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from vlm_sft.runs.checkpoint import newest_complete
 
 BIN = Path(sys.executable).parent
 STEPS = 40
-START_S = 900  # a start is 25 s of CPU a rank, most of it imports; a busy machine takes far longer
+START_S = 900  # a start needs 25 s of CPU per rank, mainly imports; a busy machine takes far longer
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def start(config: Path, **env: str) -> subprocess.Popen[bytes]:
 
 
 def wait_for_log(run_dir: Path, lines: int) -> None:
-    """Wait until ms-swift's log has this many lines: one is written every five optimizer steps."""
+    """Wait until ms-swift's log has this many lines: it gets one every five optimizer steps."""
     log = run_dir / "logging.jsonl"
     deadline = time.monotonic() + START_S
     while not log.is_file() or len(log.read_text().splitlines()) < lines:
@@ -80,39 +80,39 @@ def report(run_dir: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def uninterrupted(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The report of the run without an interruption: two ranks on one node."""
-    run_dir = tmp_path_factory.mktemp("reference") / "undisturbed"
+    run_dir = tmp_path_factory.mktemp("reference") / "uninterrupted"
     assert start(write_config(sample, run_dir)).wait(timeout=START_S) == 0
     return report(run_dir)
 
 
-def assert_same_end(run_dir: Path, undisturbed: dict[str, Any], stopped: dict[str, Any]) -> None:
+def assert_same_end(run_dir: Path, uninterrupted: dict[str, Any], stopped: dict[str, Any]) -> None:
     resumed = report(run_dir)
     assert resumed["resumed_from"] == stopped["checkpoint"]
-    assert resumed["steps"] == undisturbed["steps"] == STEPS
-    assert resumed["ddp"]["weights_sha256"] == undisturbed["ddp"]["weights_sha256"]
-    assert resumed["tokens"] == undisturbed["tokens"]
+    assert resumed["steps"] == uninterrupted["steps"] == STEPS
+    assert resumed["ddp"]["weights_sha256"] == uninterrupted["ddp"]["weights_sha256"]
+    assert resumed["tokens"] == uninterrupted["tokens"]
 
 
-def test_a_signal_before_python_has_imported_anything_is_not_lost(sample: Path, tmp_path: Path) -> None:
+def test_a_signal_before_the_first_import_is_not_lost(sample: Path, tmp_path: Path) -> None:
     trainer = start(write_config(sample, tmp_path / "run"))
     deadline = time.monotonic() + 60
-    while not held(trainer.pid) & 1 << signal.SIGTERM - 1:
+    while not blocked_signals(trainer.pid) & 1 << signal.SIGTERM - 1:
         assert time.monotonic() < deadline
     trainer.send_signal(signal.SIGTERM)
     assert trainer.wait(timeout=60) == 75
     assert not (tmp_path / "run" / "run_report.json").exists()
 
 
-def held(pid: int) -> int:
+def blocked_signals(pid: int) -> int:
     """Return the mask of the signals that a process blocks."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("SigBlk:")[1].split()[0], 16)
 
 
-def test_a_run_stopped_by_sigterm_goes_on_to_the_same_adapter(
-    sample: Path, undisturbed: dict[str, Any], tmp_path: Path
+def test_a_run_stopped_by_sigterm_resumes_to_the_same_adapter(
+    sample: Path, uninterrupted: dict[str, Any], tmp_path: Path
 ) -> None:
     run_dir = tmp_path / "interrupted"
     config = write_config(sample, run_dir)
@@ -126,21 +126,21 @@ def test_a_run_stopped_by_sigterm_goes_on_to_the_same_adapter(
     assert stopped["checkpoint"] == str(run_dir / f"checkpoint-{stopped['steps']}")
 
     assert start(config).wait(timeout=START_S) == 0
-    assert_same_end(run_dir, undisturbed, stopped)
+    assert_same_end(run_dir, uninterrupted, stopped)
 
 
-def test_two_nodes_stop_together_fall_together_and_end_with_the_loss_of_one_node(
-    sample: Path, undisturbed: dict[str, Any], tmp_path: Path
+def test_two_nodes_stop_together_and_both_end_when_one_is_lost(
+    sample: Path, uninterrupted: dict[str, Any], tmp_path: Path
 ) -> None:
     run_dir = tmp_path / "nodes"
     env = {"NNODES": 2, "NPROC_PER_NODE": 1, "CUDA_VISIBLE_DEVICES": "", "IMAGE_MAX_TOKEN_NUM": 16}
     config = write_config(sample, run_dir, ENV=env)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        meeting = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(probe.getsockname()[1])}
+        address = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(probe.getsockname()[1])}
 
     def start_both() -> list[subprocess.Popen[bytes]]:
-        return [start(config, NODE_RANK=rank, **meeting) for rank in ("0", "1")]
+        return [start(config, NODE_RANK=rank, **address) for rank in ("0", "1")]
 
     nodes = start_both()
     wait_for_log(run_dir, 2)
@@ -154,19 +154,19 @@ def test_two_nodes_stop_together_fall_together_and_end_with_the_loss_of_one_node
     nodes = start_both()
     wait_for_log(run_dir, lines + 1)
     lost = psutil.Process(nodes[0].pid)
-    for process in [lost, *lost.children(recursive=True)]:  # torchrun and each rank have a session of their own
+    for process in [lost, *lost.children(recursive=True)]:  # torchrun and each rank have their own session
         process.kill()
     killed_s = time.monotonic()
     assert nodes[1].wait(timeout=120) == 1
-    assert time.monotonic() - killed_s < 75  # 30 s for the ranks to see it, 30 s for torchrun to end them
+    assert time.monotonic() - killed_s < 75  # 30 s for the ranks to notice it, 30 s for torchrun to end them
     assert nodes[0].wait() == -signal.SIGKILL
 
     assert [node.wait(timeout=START_S) for node in start_both()] == [0, 0]
     resumed = report(run_dir)
     assert resumed["resumed_from"] == stopped["checkpoint"]
-    assert (resumed["steps"], resumed["tokens"]) == (STEPS, undisturbed["tokens"])
-    # Not to the bit: torchrun gives one process a node all its threads, and they add in another order.
-    assert resumed["last_loss"] == pytest.approx(undisturbed["last_loss"], rel=1e-4)
+    assert (resumed["steps"], resumed["tokens"]) == (STEPS, uninterrupted["tokens"])
+    # Not bitwise equal: with one process per node, torchrun uses all threads, and the order of additions differs.
+    assert resumed["last_loss"] == pytest.approx(uninterrupted["last_loss"], rel=1e-4)
     assert resumed["ddp"]["same_weights_on_all_ranks"]
 
 
@@ -180,7 +180,7 @@ class Faults(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if state.global_step == 7 and not args.resume_from_checkpoint:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-        if state.global_step == 7:  # from here on no file may grow above 64 KiB: the optimizer's is larger
+        if state.global_step == 7:  # no file may be larger than 64 KiB from now on; the optimizer's is
             resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
 
 
@@ -188,7 +188,7 @@ callbacks_map["faults"] = Faults
 """
 
 
-def test_a_rank_without_memory_and_a_save_without_space_are_each_one_line_and_lose_no_checkpoint(
+def test_out_of_memory_and_a_full_disk_are_reported_in_one_line_and_lose_no_checkpoint(
     sample: Path, tmp_path: Path
 ) -> None:
     run_dir = tmp_path / "faults"
@@ -213,4 +213,4 @@ def test_a_rank_without_memory_and_a_save_without_space_are_each_one_line_and_lo
     (line,) = fail()
     assert line.startswith(f"error: output_dir: rank 0 could not write to {run_dir}: ")
     assert newest_complete(run_dir, 1)[0] == run_dir / "checkpoint-5"
-    assert (run_dir / "checkpoint-10").is_dir()  # half written
+    assert (run_dir / "checkpoint-10").is_dir()  # incomplete

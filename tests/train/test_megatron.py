@@ -12,10 +12,10 @@ import pytest
 from vlm_sft.runs.checkpoint import incomplete, newest_complete
 from vlm_sft.runs.report import evidence, table
 from vlm_sft.runs.swift_config import SwiftConfig
-from vlm_sft.train.launch import launch
 from vlm_sft.train.nodes.node_group import Attempt
 from vlm_sft.train.nodes.place import read_place
 from vlm_sft.train.preflight import Needs, problems
+from vlm_sft.train.trainer import launch
 
 NOTHING = Needs(gpus=0, data_marker=None, min_free_gib=0, gated=False)
 ARGS = {"model": "org/model", "dataset": ["org/rows"], "micro_batch_size": 1, "global_batch_size": 16}
@@ -28,7 +28,7 @@ def config(tmp_path: Path, **args: object) -> SwiftConfig:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """What ms-swift 4.6.0 and megatron-core 0.16 leave of a LoRA run on two ranks at step 20."""
+    """A checkpoint of ms-swift 4.6.0 and megatron-core 0.16: a LoRA run on two ranks at step 20."""
     made = tmp_path / "checkpoint-20"
     states = made / "iter_0000020"
     states.mkdir(parents=True)
@@ -52,36 +52,36 @@ def test_megatron_is_started_from_its_own_entry_point_and_checkpoint(
     assert "--resume_from_checkpoint" not in words
 
 
-def test_a_whole_checkpoint_of_megatron_is_resumed_from(checkpoint: Path) -> None:
+def test_a_complete_checkpoint_of_megatron_is_resumed_from(checkpoint: Path) -> None:
     assert newest_complete(checkpoint.parent, 2) == (checkpoint, [])
 
 
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("latest_checkpointed_iteration.txt", "latest_checkpointed_iteration.txt is missing or cut off"),
+        ("latest_checkpointed_iteration.txt", "latest_checkpointed_iteration.txt is missing or truncated"),
         ("iter_0000020/.metadata", "iter_0000020/.metadata is missing or empty"),
         ("iter_0000020/metadata.json", "iter_0000020/metadata.json is missing or empty"),
         ("iter_0000020/common.pt", "iter_0000020/common.pt is missing or empty"),
-        ("iter_0000020/__1_0.distcp", "iter_0000020 lacks shards"),
+        ("iter_0000020/__1_0.distcp", "iter_0000020 has missing or empty shards"),
     ],
 )
-def test_a_checkpoint_of_megatron_that_is_cut_off_is_passed_over(checkpoint: Path, name: str, problem: str) -> None:
+def test_an_incomplete_checkpoint_of_megatron_is_skipped(checkpoint: Path, name: str, problem: str) -> None:
     (checkpoint / name).write_bytes(b"")
     assert incomplete(checkpoint, 2) == problem
 
 
-def test_a_checkpoint_of_another_step_is_not_trusted(checkpoint: Path) -> None:
+def test_a_checkpoint_of_another_step_is_not_used(checkpoint: Path) -> None:
     (checkpoint / "latest_checkpointed_iteration.txt").write_text("10")
-    assert incomplete(checkpoint, 2) == "latest_checkpointed_iteration.txt is of another step"
+    assert incomplete(checkpoint, 2) == "latest_checkpointed_iteration.txt belongs to another step"
 
 
-def test_an_image_without_megatron_is_told_and_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_without_megatron_is_reported_and_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     (problem,) = problems(config(tmp_path), NOTHING)
     assert problem.permanent
     assert problem.message == (
-        "megatron-core, mcore-bridge, transformer-engine: not in this image, and train.backend megatron needs it; "
+        "megatron-core, mcore-bridge, transformer-engine: not in this image, but train.backend megatron needs it; "
         "derive an image that has it (see the chart's README), or use train.backend: swift"
     )
 
@@ -94,7 +94,7 @@ def test_arguments_are_those_of_megatron_sft(tmp_path: Path, monkeypatch: pytest
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The plug-in over ms-swift's own callback classes, which need no megatron-core when they are loaded alone."""
+    """The plug-in with ms-swift's own callback classes, which need no megatron-core when loaded separately."""
     spec = importlib.util.find_spec("swift")
     assert spec is not None
     assert spec.origin is not None
@@ -123,7 +123,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
 
 
 def trained(plugin: Any, at_step: Callable[[int], None]) -> list[int]:
-    """Run the loop of ms-swift's Megatron trainer with its callbacks in its order; return the steps that it saves."""
+    """Run the loop of ms-swift's Megatron trainer with its callbacks in its order; return the saved steps."""
     sizes = dict.fromkeys((f"{n}_parallel_size" for n in ("tensor_model", "pipeline_model", "expert_model")), 1)
     args = SimpleNamespace(
         **sizes, context_parallel_size=1, micro_batch_size=1, num_microbatches=2, global_batch_size=2, train_iters=10,
@@ -137,25 +137,25 @@ def trained(plugin: Any, at_step: Callable[[int], None]) -> list[int]:
     order = ("run_recorder", "stop_on_request", "default_flow")
     callbacks = [plugin.megatron_callbacks_map[name](trainer) for name in order]
 
-    def tell(event: str, **kwargs: Any) -> None:
+    def call(event: str, **kwargs: Any) -> None:
         for callback in callbacks:
             getattr(callback, event)(**kwargs)
 
     saved = []
-    tell("on_train_begin")
+    call("on_train_begin")
     while state.iteration < args.train_iters:
         state.iteration += 1
         at_step(state.iteration)
-        tell("on_step_end")
-        tell("on_log", logs={"loss": 3.0 - state.iteration / 10})
+        call("on_step_end")
+        call("on_log", logs={"loss": 3.0 - state.iteration / 10})
         if state.should_save:
             state.should_save = False
             saved.append(state.iteration)
-    tell("on_train_end")
+    call("on_train_end")
     return saved
 
 
-def test_the_plug_in_needs_no_megatron_outside_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plug_in_needs_no_megatron_outside_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VLM_SFT_ATTEMPT_DIR", raising=False)
     monkeypatch.delitem(sys.modules, "vlm_sft.train.swift_plugin.megatron_recorder", raising=False)
     importlib.import_module("vlm_sft.train.swift_plugin.megatron_recorder")
@@ -164,11 +164,11 @@ def test_the_plug_in_needs_no_megatron_outside_of_a_run(monkeypatch: pytest.Monk
 
 @pytest.mark.filterwarnings("ignore")  # of ms-swift's imports
 def test_a_request_to_stop_ends_megatron_after_the_step_with_a_checkpoint(plugin: Any, tmp_path: Path) -> None:
-    def ask(step: int) -> None:
+    def request_stop(step: int) -> None:
         if step == 6:
             (tmp_path / "stop").touch()
 
-    assert trained(plugin, ask) == [4, 6]
+    assert trained(plugin, request_stop) == [4, 6]
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["stop_requested"] is True
     assert (record["steps"], record["max_steps"], record["epochs"]) == (6, 10, 0.6)
@@ -178,7 +178,7 @@ def test_a_request_to_stop_ends_megatron_after_the_step_with_a_checkpoint(plugin
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_an_undisturbed_run_of_megatron_is_finished_and_reported(plugin: Any, tmp_path: Path) -> None:
+def test_an_uninterrupted_run_of_megatron_is_finished_and_reported(plugin: Any, tmp_path: Path) -> None:
     assert trained(plugin, lambda _: None) == [4, 8, 10]
     record = json.loads((tmp_path / "record.json").read_text())
     assert (record["stop_requested"], record["steps"]) == (False, 10)

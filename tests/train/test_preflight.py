@@ -1,7 +1,9 @@
-"""Preflight: one clear line for each thing that would make the run die later."""
+"""Preflight: one line for each problem that would make the run fail later."""
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ NOTHING = Needs(gpus=0, data_marker=None, min_free_gib=0, gated=False)
 
 @pytest.fixture
 def config(tmp_path: Path) -> SwiftConfig:
-    """A config whose model and data are there."""
+    """A config whose model and data exist."""
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
@@ -31,11 +33,11 @@ def messages(found: list[Problem]) -> list[str]:
     return [problem.message for problem in found]
 
 
-def test_a_sound_config_passes(config: SwiftConfig) -> None:
+def test_a_correct_config_passes(config: SwiftConfig) -> None:
     assert problems(config, NOTHING) == []
 
 
-def test_an_argument_that_ms_swift_does_not_know_is_told_before_it_is_started(config: SwiftConfig) -> None:
+def test_an_argument_that_ms_swift_does_not_have_is_reported_before_the_start(config: SwiftConfig) -> None:
     (problem,) = problems(change(config, learning_rates=1), NOTHING)
     assert problem == Problem(
         "learning_rates: swift sft of ms-swift 4.6.0 has no such argument; did you mean learning_rate?", permanent=True
@@ -46,7 +48,7 @@ def test_hub_ids_are_left_to_ms_swift(config: SwiftConfig) -> None:
     assert problems(change(config, model="Qwen/Qwen3-8B", dataset=["vicgalle/alpaca-gpt4#500"]), NOTHING) == []
 
 
-def test_all_problems_are_told_at_once(config: SwiftConfig, tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(config: SwiftConfig, tmp_path: Path) -> None:
     found = problems(change(config, model="/not/there", dataset=[str(tmp_path / "gone.jsonl#5")]), NOTHING)
     assert messages(found) == [
         f"dataset: {tmp_path}/gone.jsonl does not exist; prepare the data, or correct the path",
@@ -60,19 +62,19 @@ def test_an_empty_data_file_and_a_model_without_weights_are_named(config: SwiftC
     (tmp_path / "model" / "model.safetensors").unlink()
     assert messages(problems(config, NOTHING)) == [
         f"dataset: {tmp_path}/train.jsonl is empty; look at the stats.json of its preparation",
-        f"model: {tmp_path}/model holds no weights (*.safetensors); copy the whole model",
+        f"model: {tmp_path}/model has no weights (*.safetensors); copy the whole model",
     ]
 
 
-def test_missing_gpus_are_worth_another_node_but_a_wrong_process_count_is_not(config: SwiftConfig) -> None:
+def test_missing_gpus_are_retried_but_a_wrong_process_count_is_not(config: SwiftConfig) -> None:
     found = problems(config, Needs(gpus=4, data_marker=None, min_free_gib=0, gated=False))
     assert found == [
         Problem("GPUs: none visible, need 4; look at `kubectl describe pod` and gpu.resourceName", permanent=False),
-        Problem("ENV.NPROC_PER_NODE: got 1, need 4 (one process a GPU)", permanent=True),
+        Problem("ENV.NPROC_PER_NODE: got 1, need 4 (one process per GPU)", permanent=True),
     ]
 
 
-def test_training_refuses_to_start_before_the_preparation_has_finished(config: SwiftConfig, tmp_path: Path) -> None:
+def test_training_does_not_start_before_the_preparation_has_finished(config: SwiftConfig, tmp_path: Path) -> None:
     marker = tmp_path / "stats.json"
     needs = Needs(gpus=0, data_marker=marker, min_free_gib=0, gated=False)
     way_out = "look at the preparation's log, or run `vlm-sft prepare` again"
@@ -82,7 +84,9 @@ def test_training_refuses_to_start_before_the_preparation_has_finished(config: S
     marker.write_text("[]")
     assert messages(problems(config, needs)) == [f"{marker}: not a statistics file of `vlm-sft prepare`; {way_out}"]
     marker.write_text(json.dumps({"files": {"train.jsonl": {"bytes": 99, "lines": 1}}}))
-    assert messages(problems(config, needs)) == [f"{tmp_path}/train.jsonl: 3 bytes, stats.json says 99; {way_out}"]
+    assert messages(problems(config, needs)) == [
+        f"{tmp_path}/train.jsonl: 3 bytes, need 99 as in stats.json; {way_out}"
+    ]
     marker.write_text(json.dumps({"files": {"train.jsonl": {"bytes": 3, "lines": 1}}}))
     assert problems(config, needs) == []
 
@@ -97,25 +101,25 @@ def test_a_gated_model_needs_a_token_unless_offline(config: SwiftConfig, monkeyp
     assert problems(config, needs) == []
 
 
-def test_a_full_disk_is_told_with_both_figures(config: SwiftConfig) -> None:
+def test_a_full_disk_is_reported_with_both_sizes(config: SwiftConfig) -> None:
     (problem,) = problems(config, Needs(gpus=0, data_marker=None, min_free_gib=1e9, gated=False))
     assert "GiB free under" in problem.message
     assert "need 1e+09" in problem.message
     assert not problem.permanent
 
 
-def test_an_environment_that_would_win_over_the_config_is_refused(
+def test_an_environment_that_would_override_the_config_is_refused(
     config: SwiftConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NPROC_PER_NODE", "8")
     (problem,) = problems(config, NOTHING)
     assert problem.message == (
-        "ENV.NPROC_PER_NODE: the environment says '8', the config '1'; ms-swift would take the first: "
+        "ENV.NPROC_PER_NODE: the environment has '8', the config '1'; ms-swift would use the environment's: "
         "remove one of the two"
     )
 
 
-def test_a_taken_rendezvous_port_is_named_on_the_first_of_several_nodes(config: SwiftConfig) -> None:
+def test_a_rendezvous_port_in_use_is_reported_on_the_first_of_several_nodes(config: SwiftConfig) -> None:
     with socket.socket() as taken:
         taken.bind(("", 0))
         taken.listen()
@@ -123,3 +127,9 @@ def test_a_taken_rendezvous_port_is_named_on_the_first_of_several_nodes(config: 
         env = {"NPROC_PER_NODE": "1", "NNODES": "2", "NODE_RANK": "0", "MASTER_ADDR": "a", "MASTER_PORT": str(port)}
         (message,) = messages(problems(SwiftConfig(config.path, config.args, env), NOTHING))
     assert message == f"MASTER_PORT: {port} is not free (Address already in use); choose another port"
+
+
+@pytest.mark.parametrize("module", ["vlm_sft.train.cli", "vlm_sft.train.preflight", "vlm_sft.swift_arguments.check"])
+def test_a_pod_does_not_load_genvalues(module: str) -> None:
+    script = f"import sys, {module}; print([name for name in sys.modules if name.startswith('vlm_sft.genvalues')])"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""A run from config to exit code, where no training is needed to see it; the rest is in test_interruption.py."""
+"""A run from config to exit code, as far as no training is needed; test_interruption.py covers the rest."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     assert ended.stderr == f"{tmp_path}/out: already finished at step 12; nothing to do\n"
 
 
-def test_a_wrong_config_ends_with_the_code_that_kubernetes_does_not_retry(tmp_path: Path) -> None:
+def test_a_wrong_config_ends_with_the_exit_code_that_kubernetes_does_not_retry(tmp_path: Path) -> None:
     ended = vlm_sft("train", str(write_config(tmp_path, model="/no/model")))
     assert ended.returncode == 42
     assert ended.stderr.splitlines() == [
@@ -51,7 +51,7 @@ def test_a_missing_config_ends_with_the_same_code(tmp_path: Path) -> None:
     )
 
 
-def test_a_problem_of_this_node_alone_is_retried(tmp_path: Path) -> None:
+def test_a_problem_of_only_this_node_is_retried(tmp_path: Path) -> None:
     config = write_config(tmp_path, model="org/model", dataset="org/data", ENV={"NPROC_PER_NODE": 4})
     ended = vlm_sft("train", str(config), "--gpus", "4")
     assert ended.returncode == 1
@@ -62,11 +62,11 @@ def test_a_resumed_run_refuses_data_that_changed(make_checkpoint: Callable[..., 
     (tmp_path / "rows.jsonl").write_text("{}\n{}\n")
     config = write_config(tmp_path, model="org/model", dataset=str(tmp_path / "rows.jsonl"))
     make_checkpoint(tmp_path / "out", 5, world_size=1)
-    assert changed_data(read_swift_config(config), resuming=False) is None  # the run began with these
+    assert changed_data(read_swift_config(config), resuming=False) is None  # the run started with these
     way_out = f"restore the data, or start a new run: delete {tmp_path}/out"
     for rows, change in [
-        ("{}\n", "3 bytes, but this run began with 6"),
-        ("[]\n[]\n", "6 bytes as before, but with other content than this run began with"),
+        ("{}\n", "3 bytes, but this run started with 6"),
+        ("[]\n[]\n", "6 bytes as at the start of this run, but with other content"),
     ]:
         (tmp_path / "rows.jsonl").write_text(rows)
         ended = vlm_sft("train", str(config))
@@ -76,14 +76,14 @@ def test_a_resumed_run_refuses_data_that_changed(make_checkpoint: Callable[..., 
     assert changed_data(read_swift_config(config), resuming=True) is None
 
 
-def test_a_report_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_report_is_reported(tmp_path: Path) -> None:
     ended = vlm_sft("report", str(tmp_path))
     assert ended.returncode == 1
-    problem = "missing or unreadable; the run has not ended, or this is no run directory"
+    problem = "missing or unreadable; wait for the end of the run, or give a run directory"
     assert ended.stderr == f"error: {tmp_path}/run_report.json: {problem}\n"
 
 
-def test_a_bad_exit_code_is_no_failure_when_the_checkpoint_of_the_last_step_is_whole(
+def test_a_non_zero_exit_code_is_no_failure_when_the_last_checkpoint_is_complete(
     make_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     record, run_dir = tmp_path / "record.json", tmp_path / "run"
@@ -118,7 +118,7 @@ RECORD = {
         ({"final_fingerprints": ["a", "a"]}, "weights_changed", False),
     ],
 )
-def test_evidence_says_what_the_ranks_saw(change: dict[str, object], key: str, expected: bool | None) -> None:
+def test_evidence_shows_what_the_ranks_recorded(change: dict[str, object], key: str, expected: bool | None) -> None:
     assert evidence({**RECORD, **change})[key] is expected
 
 

@@ -1,4 +1,4 @@
-"""Which of a run's nodes this one is."""
+"""The place of this node among the nodes of a run."""
 
 import pytest
 from vlm_sft.errors import ConfigError
@@ -7,18 +7,18 @@ from vlm_sft.train.nodes.place import Place, read_place
 CHART = {"NNODES": "4", "NODE_RANK": "3", "MASTER_ADDR": "fire-train-0.fire-train", "MASTER_PORT": "29501"}
 
 
-def test_a_single_node_needs_no_variables_and_meets_nobody() -> None:
+def test_a_single_node_needs_no_variables() -> None:
     assert read_place({}) == Place(1, 0, "127.0.0.1", 0)
     assert read_place({"PET_NNODES": "1", "PET_MASTER_ADDR": "job-node-0-0.job"}) == Place(1, 0, "127.0.0.1", 0)
 
 
-def test_the_charts_variables_and_those_of_a_trainjob_say_the_same() -> None:
+def test_the_charts_variables_and_those_of_a_trainjob_give_the_same_place() -> None:
     assert read_place(CHART) == Place(4, 3, "fire-train-0.fire-train", 29501)
     assert read_place({f"PET_{name}": value for name, value in CHART.items()}) == read_place(CHART)
-    assert read_place({**CHART, "PET_NODE_RANK": "1"}).rank == 3  # ours are nearer
+    assert read_place({**CHART, "PET_NODE_RANK": "1"}).rank == 3  # the chart's variable wins
 
 
-def test_the_port_is_torchruns_when_none_is_given() -> None:
+def test_the_default_port_is_that_of_torchrun() -> None:
     assert read_place({**CHART, "MASTER_PORT": ""}).port == 29500
 
 
@@ -35,7 +35,7 @@ MISSING = "not set, and NNODES is 4; each node needs NODE_RANK (0 to 3) and MAST
         ({"MASTER_PORT": "0"}, "MASTER_PORT: got '0', need a whole number from 1 to 65535"),
     ],
 )  # fmt: skip
-def test_a_node_without_its_place_is_a_config_error(change: dict[str, str], message: str) -> None:
+def test_a_missing_or_wrong_variable_is_a_config_error(change: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_place({**CHART, **change})
     assert caught.value.message == message

@@ -1,1 +1,1 @@
-"""What pods ask of the cluster and the hub: a model, a held Job's release, a notebook server."""
+"""Commands of pods that use the cluster or the hub: fetch a model, release a held Job, check storage, run Jupyter."""

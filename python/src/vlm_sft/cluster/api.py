@@ -1,4 +1,4 @@
-"""The Kubernetes API as a pod of the chart sees it: one namespace, one service account, few permissions."""
+"""The Kubernetes API from a pod of the chart: one namespace, one service account, few permissions."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from typing import Any
 from vlm_sft.errors import UserError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-MANAGER = "vlm-sft"  # under this name the server notes which fields we own
+MANAGER = "vlm-sft"  # name under which the server records the fields that we own
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 TRIES = 6
 FIRST_PAUSE_S = 1.0  # doubled after each try: half a minute in all
@@ -27,7 +27,7 @@ GROUPS = {
 
 
 class RefusedError(UserError):
-    """The API answered, and the answer is no."""
+    """The API refused the request."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"the Kubernetes API answers {status} {reason}")
@@ -48,7 +48,7 @@ class Api:
         """Return the API of the cluster that this pod runs in.
 
         Raises:
-            UserError: this is no pod, or one without an API token.
+            UserError: this is not a pod, or a pod without an API token.
         """
         folder = Path(os.environ.get("VLM_SFT_SERVICE_ACCOUNT_DIR", SERVICE_ACCOUNT))
         host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
@@ -57,19 +57,19 @@ class Api:
             namespace = (folder / "namespace").read_text().strip()
             context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
         except OSError as error:
-            said = f"{error.filename or folder}: {error.strerror}"
-            raise UserError(f"{said}; this is no pod of the chart") from None
+            reason = f"{error.filename or folder}: {error.strerror}"
+            raise UserError(f"{reason}; run it in a pod of the chart") from None
         if not host:
-            raise UserError("KUBERNETES_SERVICE_HOST is not set, so there is no cluster here")
+            raise UserError("KUBERNETES_SERVICE_HOST is not set; run it in a pod of the chart")
         bracketed = f"[{host}]" if ":" in host else host
         return cls(f"{bracketed}:{port}", namespace, token, context)
 
     def get(self, target: str) -> Object:
-        """Return the live object `KIND/NAME`; raise like `patch`."""
+        """Return the live object `KIND/NAME`; raises the same errors as `patch`."""
         return self._send(target, "GET", None, "application/json")
 
     def patch(self, target: str, change: Object | list[Object]) -> Object:
-        """Change `KIND/NAME` by a merge patch or, as a list, a JSON patch; return the changed object.
+        """Change `KIND/NAME` by a merge patch, or by a JSON patch (a list); return the changed object.
 
         Raises:
             RefusedError: no permission, no such object, a conflict.
@@ -93,7 +93,7 @@ class Api:
                     found: Object = json.load(answer)
                     return found
             except urllib.error.HTTPError as error:
-                error.close()  # it holds the connection
+                error.close()  # it keeps the connection open
                 reason = f"{error.code} {error.reason}"
                 if error.code < 500 and error.code != 429:
                     raise RefusedError(error.code, error.reason) from None
@@ -102,4 +102,4 @@ class Api:
             if attempt < TRIES:
                 time.sleep(pause_s)
                 pause_s *= 2
-        raise UserError(f"the Kubernetes API did not take it in {TRIES} tries ({reason})")
+        raise UserError(f"the Kubernetes API did not accept the request in {TRIES} tries ({reason})")

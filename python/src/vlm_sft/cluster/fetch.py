@@ -1,4 +1,4 @@
-"""`vlm-sft fetch`: a model's files into the cache claim, before a GPU is asked for."""
+"""`vlm-sft fetch`: downloads a model into the cache claim before any GPU is requested."""
 
 import shutil
 from pathlib import Path
@@ -8,27 +8,27 @@ import click
 from vlm_sft.errors import ConfigError, UserError
 
 WEIGHTS = ("*.safetensors",)
-LEGACY_WEIGHTS = ("*.bin", "*.pth", "*.pt")  # taken only where a repository has no safetensors
+LEGACY_WEIGHTS = ("*.bin", "*.pth", "*.pt")  # used only when a repository has no safetensors
 OTHER_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.py", "*.tiktoken")
-SPARE_BYTES = 2 << 30  # room that a download must leave on the claim
+SPARE_BYTES = 2 << 30  # free space that a download must leave on the claim
 
 
 @click.command()
 @click.argument("model", metavar="MODEL[@REV]")
 def fetch(model: str) -> None:
-    """Download MODEL, a hub id, into the cache of HF_HOME; quick when it is there already."""
+    """Download MODEL, a hub id, into the cache of HF_HOME; files in the cache are not downloaded again."""
     name, _, revision = model.partition("@")
     click.echo(str(fetch_model(name, revision or None)))
 
 
 def fetch_model(name: str, revision: str | None) -> Path:
-    """Return the folder of a model in the cache, downloaded if need be.
+    """Return the folder of a model in the cache; download what is missing.
 
     Raises:
-        ConfigError: no such model or revision, or no access: another try would end alike.
+        ConfigError: no such model or revision, or no access; another try would fail the same way.
         UserError: the hub cannot be reached, or the disk is too small.
     """
-    from httpx import HTTPError  # what huggingface_hub speaks HTTP with
+    from httpx import HTTPError  # the HTTP client of huggingface_hub
     from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -58,7 +58,7 @@ def fetch_model(name: str, revision: str | None) -> Path:
 
 
 def _check_room(name: str, wanted_bytes: int, cache: Path) -> None:
-    """Refuse a download that cannot fit; files that are in the cache already count as room."""
+    """Refuse a download that does not fit; files in the cache are not counted again."""
     existing = next(path for path in [cache, *cache.parents] if path.exists())
     folder = cache / f"models--{name.replace('/', '--')}" / "blobs"
     have = sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
@@ -66,5 +66,5 @@ def _check_room(name: str, wanted_bytes: int, cache: Path) -> None:
     if wanted_bytes - have + SPARE_BYTES > free:
         raise UserError(
             f"{name}: {(wanted_bytes - have) / 2**30:.1f} GiB to download, {free / 2**30:.1f} GiB free under "
-            f"{existing}; enlarge storage.cache.size, or delete models there that nobody needs"
+            f"{existing}; enlarge storage.cache.size, or delete unused models there"
         )

@@ -1,4 +1,4 @@
-"""`vlm-sft jupyter`: JupyterLab in a pod, behind a token that is made once and kept."""
+"""`vlm-sft jupyter`: JupyterLab in a pod, protected by a token that is created once and kept."""
 
 import os
 import secrets
@@ -15,14 +15,14 @@ from vlm_sft.errors import UserError
     "--token-file",
     type=click.Path(path_type=Path),
     required=True,
-    help="File that keeps the token, readable by its owner alone; made when it is missing.",
+    help="File that stores the token, readable only by its owner; created when it is missing.",
 )
 @click.option("--root-dir", type=click.Path(path_type=Path), required=True, help="Folder that the file browser shows.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8888, show_default=True, help="Port to listen on.")
 def jupyter(token_file: Path, root_dir: Path, port: int) -> None:
     """Start JupyterLab with the token of --token-file.
 
-    The token stays off the command line, out of the manifest and out of Helm's values.
+    The token appears neither on the command line nor in the manifest nor in Helm's values.
     """
     environment = {**os.environ, "JUPYTER_TOKEN": kept_token(token_file)}
     options = ["--ip=0.0.0.0", f"--port={port}", "--no-browser", f"--ServerApp.root_dir={root_dir}"]
@@ -30,19 +30,19 @@ def jupyter(token_file: Path, root_dir: Path, port: int) -> None:
 
 
 def kept_token(path: Path) -> str:
-    """Return the token in a file, made with 192 random bits when the file is missing.
+    """Return the token in a file; create it with 192 random bits when the file is missing.
 
     Raises:
-        UserError: the file can be neither read nor made, or is empty.
+        UserError: the file can be neither read nor created, or is empty.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(24) + "\n")
     except OSError as error:
-        if not isinstance(error, FileExistsError):  # made by an earlier pod: the same token goes on
+        if not isinstance(error, FileExistsError):  # created by an earlier pod: its token stays valid
             raise UserError(
-                f"{path}: {error.strerror}; the token is kept there, so its folder must be writable"
+                f"{path}: {error.strerror}; the token is stored there, so its folder must be writable"
             ) from None
     try:
         token = path.read_text().strip()

@@ -1,7 +1,9 @@
-"""`vlm-sft release`: lets a held Job start, from inside a pod whose service account may patch that one Job.
+"""`vlm-sft release`: lets a held Job start, from inside a pod whose service account may patch only that Job.
 
-The live object says how it is held, so nobody has to know: by `spec.suspend`; by the annotation `admission-gated-by` of
-Kueue; or by a queue label that it gets only now, kept for it in its annotation `vlm-sft/queue-name`.
+The live object shows how it is held:
+- by `spec.suspend`,
+- by Kueue's annotation `admission-gated-by`,
+- or by a missing queue label, whose value is stored in the annotation `vlm-sft/queue-name`.
 """
 
 import click
@@ -13,14 +15,16 @@ GATES = "kueue.x-k8s.io/admission-gated-by"
 GATE = "vlm-sft/predecessor"
 QUEUE = "kueue.x-k8s.io/queue-name"
 LATE_LABELS = {"vlm-sft/queue-name": QUEUE, "vlm-sft/priority-class": "kueue.x-k8s.io/priority-class"}
-FINISHED = ("Complete", "Completed")  # as Jobs and TrainJobs, and as JobSets call it
+FINISHED = ("Complete", "Completed")  # of Jobs and TrainJobs; of JobSets
 
 
 @click.command()
 @click.argument("target", metavar="KIND/NAME")
-@click.option("--after", metavar="KIND/NAME", help="Release it only if this one is complete; else leave it held.")
+@click.option(
+    "--after", metavar="KIND/NAME", help="Release KIND/NAME only if this one is complete; else it stays held."
+)
 def release(target: str, after: str | None) -> None:
-    """Let a held Job start: job/NAME, jobset/NAME or trainjob/NAME; it is no mistake when it was released before."""
+    """Let a held Job start: job/NAME, jobset/NAME or trainjob/NAME. A Job that is not held is left as it is."""
     release_job(target, after)
 
 
@@ -33,21 +37,21 @@ def release_job(target: str, after: str | None = None) -> None:
     try:
         api = Api.of_this_pod()
         if after and not _complete(api, after):
-            click.echo(f"{target}: stays held, for {after} is not complete; it releases it at its end", err=True)
+            click.echo(f"{target}: stays held: {after} is not complete, and will release it when it is", err=True)
             return
         change = unhold(api.get(target))
         if change is None:
-            click.echo(f"{target}: nothing holds it", err=True)
+            click.echo(f"{target}: is not held", err=True)
             return
         live = api.patch(target, change)
     except UserError as error:
-        raise UserError(f"{target}: {error}; release it by hand as `helm get notes` says") from None
+        raise UserError(f"{target}: {error}; release it by hand as `helm get notes` shows") from None
     click.echo(f"{target}: released", err=True)
     _disown(api, target, live)
 
 
 def unhold(live: Object) -> Object | None:
-    """Return the merge patch that releases a live object, None when nothing of ours holds it."""
+    """Return the merge patch that releases a live object, None when the chart does not hold it."""
     annotations, labels = (live["metadata"].get(part) or {} for part in ("annotations", "labels"))
     gates = [gate for gate in annotations.get(GATES, "").split(",") if gate]
     if GATE in gates:
@@ -61,7 +65,7 @@ def unhold(live: Object) -> Object | None:
 
 
 def _complete(api: Api, target: str) -> bool:
-    """Tell whether an object has finished well; one that is gone has not, as far as anybody knows."""
+    """Return whether an object is complete; a deleted one counts as not complete."""
     try:
         conditions = api.get(target).get("status", {}).get("conditions", [])
     except RefusedError as error:
@@ -72,10 +76,10 @@ def _complete(api: Api, target: str) -> bool:
 
 
 def _disown(api: Api, target: str, live: Object) -> None:
-    """Take our entry out of the object's managedFields, so that the field that we changed belongs to nobody.
+    """Remove our entry from the object's managedFields, so that no manager owns the field that we changed.
 
-    Helm 4 applies on the server's side: a rollback renders what was held then, and would be refused for a field that
-    another manager owns. The release itself has succeeded by now, so a failure here is told and no more.
+    Helm 4 applies on the server's side: a rollback renders the held state again, and is refused for a field of another
+    manager. The release itself has succeeded already, so a failure here is only logged.
     """
     try:
         for _ in range(TRIES):
@@ -88,9 +92,11 @@ def _disown(api: Api, target: str, live: Object) -> None:
             try:
                 live = api.patch(target, [version, entry])
             except RefusedError as error:
-                if error.status not in (409, 422):  # somebody changed it in between
+                if error.status not in (409, 422):  # changed by another client in between
                     raise
                 live = api.get(target)
-        click.echo(f"{target}: changes too fast to give up its field; a rollback may need --force-conflicts", err=True)
+        click.echo(
+            f"{target}: changes too fast to remove our ownership; a rollback may need --force-conflicts", err=True
+        )
     except UserError as error:
         click.echo(f"{target}: {error}; a rollback may need --force-conflicts", err=True)

@@ -1,4 +1,4 @@
-"""`vlm-sft storage-check`: what runs rely on, tried in a folder: write, sync, rename, read back, delete."""
+"""`vlm-sft storage-check`: tries in a folder what runs need: write, sync, rename, read back, delete."""
 
 import os
 import shutil
@@ -24,10 +24,10 @@ def storage_check(folders: tuple[Path, ...]) -> None:
 
 
 def written_and_read(folder: Path) -> float:
-    """Return how long it took [s].
+    """Return how long write, rename and read took [s].
 
     Raises:
-        UserError: the folder is not writable, is full, or gives back something else than was written.
+        UserError: the folder is not writable, is full, or returns other content than was written.
     """
     path = folder / f"storage-check.{os.uname().nodename}"
     content = os.urandom(SIZE_BYTES)
@@ -41,5 +41,5 @@ def written_and_read(folder: Path) -> float:
         way_out = "look at the claim's events, its size, and podSecurity.fsGroup"
         raise UserError(f"{folder}: {error.strerror}, need to write, rename and read files there; {way_out}") from None
     if read != content:
-        raise UserError(f"{folder}: a file came back other than it was written; do not train on this storage")
+        raise UserError(f"{folder}: read other content than was written; do not train on this storage")
     return time.monotonic() - started_s

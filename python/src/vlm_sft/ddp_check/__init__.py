@@ -1,1 +1,1 @@
-"""A tiny DDP training that tells a broken network or NCCL from a broken training script."""
+"""A tiny DDP training that distinguishes a broken network or NCCL from a broken training script."""

@@ -1,4 +1,4 @@
-"""`vlm-sft ddp-check`: parses and prints; the check itself is in `vlm_sft.ddp_check.run`."""
+"""`vlm-sft ddp-check`: parses and prints; `vlm_sft.ddp_check.run` does the work."""
 
 import click
 
@@ -6,13 +6,13 @@ from vlm_sft.ddp_check.run import check, group_from_environment
 
 
 @click.command()
-@click.option("--gpus", type=click.IntRange(min=0), default=0, help="GPUs of this node, a process each, over NCCL.")
+@click.option("--gpus", type=click.IntRange(min=0), default=0, help="GPUs of this node, one process each, with NCCL.")
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
     default=2,
     show_default=True,
-    help="Processes of this node on its CPUs, over gloo, where --gpus is 0.",
+    help="CPU processes of this node, with gloo; used when --gpus is 0.",
 )
 @click.option(
     "--timeout-s",
@@ -22,10 +22,10 @@ from vlm_sft.ddp_check.run import check, group_from_environment
     help="Seconds for each phase: device, rendezvous, all-reduce, DDP.",
 )
 def ddp_check(gpus: int, processes: int, timeout_s: float) -> None:
-    """Train a tiny model with DDP, to tell a broken network or NCCL from a broken training script.
+    """Train a tiny model with DDP, to distinguish a broken network or NCCL from a broken training script.
 
-    Several nodes: NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT, as for training. Exit codes: 0 all phases passed,
-    1 one failed: the message says which, and what is at fault.
+    Several nodes: set NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT, as for training. Exit codes: 0 all phases passed,
+    1 a phase failed; the message names the phase and the likely cause.
     """
     group = group_from_environment(gpus or processes, "nccl" if gpus else "gloo")
     found = check(group, timeout_s, lambda line: click.echo(line, err=True))

@@ -1,6 +1,6 @@
 """One rank of the check: device, rendezvous, all-reduce, DDP, each with its own time limit [s] and its own message.
 
-Started by `vlm_sft.ddp_check.run` as `rank.py RESULT TIMEOUT_S BACKEND`, with torchrun's variables; rank 0 writes
+`vlm_sft.ddp_check.run` starts it as `rank.py RESULT TIMEOUT_S BACKEND`, with torchrun's variables; rank 0 writes
 RESULT.
 """
 
@@ -25,28 +25,28 @@ from torch.nn.parallel import DistributedDataParallel
 RANK, WORLD, LOCAL = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
 HOST, PORT = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
 PAYLOAD_BYTES = {"gloo": 64 << 20, "nccl": 256 << 20}  # large enough that latency does not count
-MEASURE_S, MOST_ROUNDS = 2.0, 20
+MEASURE_S, MAX_ROUNDS = 2.0, 20
 STEPS, ROWS, FEATURES = 30, 64, 16
-OURS_FIRST_S = 30  # torch's own limits come later, so that the message here is the one that is read
+OURS_FIRST_S = 30  # torch's own limits are longer by this, so that our message is printed first
 HINTS = {
-    "device": "the driver, or the pod's GPUs, are at fault; look at `nvidia-smi` in the pod",
-    "rendezvous": "names or the network between the pods are at fault, not NCCL and not the training script",
-    "all-reduce": "the processes know each other but cannot exchange data: {backend} is at fault, not the training "
+    "device": "the cause is the driver or the pod's GPUs; look at `nvidia-smi` in the pod",
+    "rendezvous": "the cause is name resolution or the network between the pods, not NCCL and not the training script",
+    "all-reduce": "the processes are connected but cannot exchange data: the cause is {backend}, not the training "
     "script; look at {settings}",
-    "DDP": "all-reduce works, so the network is not at fault; torch or its CUDA libraries are",
+    "DDP": "all-reduce works, so the cause is torch or its CUDA libraries, not the network",
 }
 SETTINGS = {
     "gloo": "GLOO_SOCKET_IFNAME",
-    "nccl": "NCCL_SOCKET_IFNAME, NCCL_IB_HCA and /dev/shm; NCCL_DEBUG=INFO tells more",
+    "nccl": "NCCL_SOCKET_IFNAME, NCCL_IB_HCA and /dev/shm; NCCL_DEBUG=INFO logs more",
 }
 
 
 class WrongError(Exception):
-    """Something that torch does not complain of is wrong."""
+    """A wrong result for which torch raises no error."""
 
 
 def fail(phase: str, backend: str, what: str) -> None:
-    """Say which phase failed, and end this process whatever its other threads wait for."""
+    """Print which phase failed, and end this process even if other threads still wait."""
     hint = HINTS[phase].format(backend=backend, settings=SETTINGS[backend])
     print(f"error: rank {RANK}: {phase}: {what}; {hint}", file=sys.stderr, flush=True)  # noqa: T201
     os._exit(1)
@@ -54,14 +54,14 @@ def fail(phase: str, backend: str, what: str) -> None:
 
 @contextmanager
 def phase(name: str, timeout_s: float, backend: str) -> Iterator[None]:
-    """Run a phase within its time; whatever goes wrong in it ends the process with one line."""
+    """Run a phase within its time limit; any error in it ends the process with one line."""
     watchdog = threading.Timer(timeout_s, fail, (name, backend, f"not done after {timeout_s:.0f} s"))
     watchdog.daemon = True
     watchdog.start()
     started_s = time.monotonic()
     try:
         yield
-    except Exception as error:  # torch raises a dozen kinds; each is told
+    except Exception as error:  # torch raises many types of errors; each is reported
         kind = "" if isinstance(error, WrongError) else f"{type(error).__name__}: "
         fail(name, backend, f"{kind}{str(error).strip().partition(chr(10))[0].rstrip('.')}")
     finally:
@@ -71,7 +71,7 @@ def phase(name: str, timeout_s: float, backend: str) -> Iterator[None]:
 
 
 def device_of(backend: str) -> torch.device:
-    """Return this rank's device, having computed on it."""
+    """Return this rank's device after a test computation on it."""
     if backend == "gloo":
         return torch.device("cpu")
     if torch.cuda.device_count() <= LOCAL:
@@ -100,7 +100,7 @@ def rendezvous(timeout_s: float) -> Any:  # noqa: ANN401 - torch exports no type
 
 
 def round_seconds(device: torch.device, payload: torch.Tensor, rounds: int) -> float:
-    """Return how long one all-reduce takes [s], the slowest rank's figure on all of them."""
+    """Return how long one all-reduce takes [s]: the slowest rank's time, on all ranks."""
     dist.barrier()
     started_s = time.perf_counter()
     for _ in range(rounds):
@@ -113,8 +113,8 @@ def round_seconds(device: torch.device, payload: torch.Tensor, rounds: int) -> f
 
 
 def train(device: torch.device) -> dict[str, Any]:
-    """Train with DDP on other rows in each rank; the ranks end alike only if they exchanged their gradients."""
-    torch.manual_seed(RANK)  # other weights in each rank too: DDP starts by sending those of rank 0
+    """Train with DDP on different rows in each rank; the weights end equal only if gradients were exchanged."""
+    torch.manual_seed(RANK)  # different weights in each rank too: DDP first sends those of rank 0
     layers = [torch.nn.Linear(FEATURES, 32), torch.nn.Tanh(), torch.nn.Linear(32, 1)]
     model = DistributedDataParallel(
         torch.nn.Sequential(*layers).to(device), device_ids=[LOCAL] if device.type == "cuda" else None
@@ -146,7 +146,7 @@ def main(result: Path, timeout_s: float, backend: str) -> None:
     """Run all phases."""
     with phase("device", timeout_s, backend):
         device = device_of(backend)
-    with phase("rendezvous", timeout_s + 5, backend):  # torch's own limit first: it says how many came
+    with phase("rendezvous", timeout_s + 5, backend):  # torch's own limit ends first: its message shows how many joined
         store = rendezvous(timeout_s)
     with phase("all-reduce", timeout_s, backend):
         limit = timedelta(seconds=timeout_s + OURS_FIRST_S)
@@ -157,9 +157,9 @@ def main(result: Path, timeout_s: float, backend: str) -> None:
             raise WrongError(f"ones of {WORLD} ranks add up to {ones.item():g}")
         payload = torch.zeros(PAYLOAD_BYTES[backend] // 4, device=device)  # fp32: 4 bytes each
         first_s = round_seconds(device, payload, 1)
-        rounds = max(1, min(MOST_ROUNDS, int(MEASURE_S / first_s)))  # the same on all ranks: first_s is
+        rounds = max(1, min(MAX_ROUNDS, int(MEASURE_S / first_s)))  # the same on all ranks, because first_s is
         seconds = round_seconds(device, payload, rounds)
-    import_module("torch._dynamo")  # DDP does it, for many seconds; a slow disk is no fault of DDP's
+    import_module("torch._dynamo")  # DDP imports it, which takes many seconds on a slow disk; not counted as DDP
     with phase("DDP", timeout_s, backend):
         trained = train(device)
     if RANK == 0:

@@ -1,6 +1,6 @@
-"""The check on one node: starts a process per rank, waits within a bound, and joins what they found.
+"""The check on one node: starts one process per rank, waits with a time limit, and prints what they found.
 
-The ranks are started without torchrun, whose own rendezvous and restarts would stand between a fault and its message.
+The ranks are started without torchrun, because its own rendezvous and restarts would hide the cause of a failure.
 """
 
 import json
@@ -21,12 +21,12 @@ from vlm_sft.errors import UserError
 RANK = Path(__file__).parent / "rank.py"
 PHASES = 4
 START_S = 180  # [s] torch's import from a cold disk
-FOLLOW_S = 5  # [s] in which the other ranks of a failed one may tell their side
+FOLLOW_S = 5  # [s] for the other ranks to report after one has failed
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that are to be one group; `processes` on each of `nodes` nodes."""
+    """The processes that must form one group; `processes` on each of `nodes` nodes."""
 
     processes: int
     nodes: int
@@ -42,16 +42,16 @@ class Group:
 
 
 def group_from_environment(processes: int, backend: str) -> Group:
-    """Return the group that NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT describe, as in training; else this node.
+    """Return the group that NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT describe, as in training; default: one node.
 
     Raises:
-        UserError: a variable is no number, or several nodes have no address to meet at.
+        UserError: a variable is not a number, or MASTER_ADDR is missing for several nodes.
     """
     try:
         nodes, node_rank = int(os.environ.get("NNODES", "1")), int(os.environ.get("NODE_RANK", "0"))
         port = int(os.environ.get("MASTER_PORT", "29500"))
     except ValueError as error:
-        raise UserError(f"NNODES, NODE_RANK, MASTER_PORT: {error}; each is a whole number") from None
+        raise UserError(f"NNODES, NODE_RANK, MASTER_PORT: {error}; each must be a whole number") from None
     if nodes == 1:
         return Group(processes, 1, 0, "127.0.0.1", _free_port(), backend)
     if "MASTER_ADDR" not in os.environ:
@@ -59,11 +59,11 @@ def group_from_environment(processes: int, backend: str) -> Group:
     return Group(processes, nodes, node_rank, os.environ["MASTER_ADDR"], port, backend)
 
 
-def check(group: Group, timeout_s: float, say: Callable[[str], None]) -> str | None:
+def check(group: Group, timeout_s: float, log: Callable[[str], None]) -> str | None:
     """Run this node's ranks to their end; return the table of findings on the first node, None on the others.
 
     Raises:
-        UserError: a rank failed; its own line above says in which phase and what is at fault.
+        UserError: a rank failed; its own line above names the phase and the likely cause.
     """
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     processes: list[subprocess.Popen[bytes]] = []
@@ -73,7 +73,7 @@ def check(group: Group, timeout_s: float, say: Callable[[str], None]) -> str | N
             for local in range(group.processes):
                 command = [sys.executable, str(RANK), str(result), str(timeout_s), group.backend]
                 processes.append(subprocess.Popen(command, env=_environment(group, local)))
-            _wait(processes, START_S + PHASES * timeout_s, group, say)
+            _wait(processes, START_S + PHASES * timeout_s, group, log)
         finally:
             for process in processes:
                 process.kill()
@@ -93,25 +93,27 @@ def _environment(group: Group, local: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": "1", **os.environ, **{name: str(value) for name, value in numbers.items()}}
 
 
-def _wait(processes: list[subprocess.Popen[bytes]], limit_s: float, group: Group, say: Callable[[str], None]) -> None:
-    """Wait for all ranks; soon after one has failed, or after the limit, give up."""
-    deadline, told = time.monotonic() + limit_s, False
+def _wait(processes: list[subprocess.Popen[bytes]], limit_s: float, group: Group, log: Callable[[str], None]) -> None:
+    """Wait for all ranks; stop waiting soon after one has failed, or after the limit."""
+    deadline, failed = time.monotonic() + limit_s, False
     while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
-        if not told and any(process.poll() for process in processes):
-            told, deadline = True, min(deadline, time.monotonic() + FOLLOW_S)
+        if not failed and any(process.poll() for process in processes):
+            failed, deadline = True, min(deadline, time.monotonic() + FOLLOW_S)
         time.sleep(0.05)
     for local, process in enumerate(processes):
         if process.poll() is not None and process.returncode < 0:
             name = signal.Signals(-process.returncode).name
             hint = ": out of host memory?" if name == "SIGKILL" else ""
-            say(f"error: rank {group.node_rank * group.processes + local}: ended by {name}{hint}")
+            log(f"error: rank {group.node_rank * group.processes + local}: ended by {name}{hint}")
     if any(process.poll() != 0 for process in processes):
         limit = "" if any(process.poll() for process in processes) else f" after {limit_s:.0f} s"
-        raise UserError(f"ddp-check: failed{limit}; the first line above that begins with `error: rank` says where")
+        raise UserError(
+            f"ddp-check: failed{limit}; the first line above that begins with `error: rank` names the phase"
+        )
 
 
 def bus_bandwidth_gib_s(size_bytes: int, seconds: float, ranks: int) -> float:
-    """Return an all-reduce's bus bandwidth [GiB/s]: 2(n-1)/n x size / time, which n ranks do not change.
+    """Return an all-reduce's bus bandwidth [GiB/s]: 2(n-1)/n x size / time, which does not depend on n.
 
     Source: NCCL-tests, doc/PERFORMANCE.md: each rank sends and receives 2(n-1)/n of the data.
     """
@@ -119,7 +121,7 @@ def bus_bandwidth_gib_s(size_bytes: int, seconds: float, ranks: int) -> float:
 
 
 def table(group: Group, found: dict[str, Any]) -> str:
-    """Return what the ranks found, one question per line."""
+    """Return what the ranks found as a table."""
     where = f"{group.nodes} nodes" if group.nodes > 1 else "1 node"
     size, seconds = found["bytes"], found["seconds"]
     bandwidth = f"{bus_bandwidth_gib_s(size, seconds, group.world_size):.2f} GiB/s"

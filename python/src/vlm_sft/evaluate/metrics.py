@@ -1,6 +1,6 @@
 """Text metrics of one answer against one reference; higher is better, 1 is best (CIDEr-D: 10).
 
-BLEU, ROUGE-L and CIDEr-D as FIRE-Bench's evaluation defines them: words between white space, case kept, the mean over
+BLEU, ROUGE-L and CIDEr-D as FIRE-Bench's evaluation defines them: words split at white space, case kept, the mean over
 sentences. BLEU: Papineni et al. 2002, per sentence; ROUGE-L: Lin 2004, beta 1.2; CIDEr-D: Vedantam et al. 2015, n = 4.
 """
 
@@ -17,12 +17,12 @@ Ngram = tuple[str, ...]
 
 
 def normalised(text: str) -> str:
-    """Return a text in lower case, white space squeezed, without the dot at its end."""
+    """Return a text in lower case, with single spaces and without a final dot."""
     return re.sub(r"\s+", " ", text).strip().removesuffix(".").rstrip().lower()
 
 
 def exact_match(answer: str, reference: str) -> bool:
-    """Tell whether two texts are the same once normalised."""
+    """Return whether two texts are the same after `normalised`."""
     return normalised(answer) == normalised(reference)
 
 
@@ -62,7 +62,7 @@ def rouge_l(answer: str, reference: str) -> float:
 
 
 def cider_d(answers: Sequence[str], references: Sequence[str]) -> list[float]:
-    """Return CIDEr-D of each answer; how telling an n-gram is comes from all references, so it depends on the set."""
+    """Return CIDEr-D of each answer. It depends on the set: n-grams are weighted by their rarity in all references."""
     counted = [[ngrams(text.split(), order) for order in ORDERS] for text in references]
     frequency = Counter(gram for grams in counted for order in grams for gram in order)
     log_documents = math.log(len(references)) if references else 0.0
@@ -73,7 +73,7 @@ def cider_d(answers: Sequence[str], references: Sequence[str]) -> list[float]:
     scores = []
     for answer, expected in zip(answers, counted, strict=True):
         found = [ngrams(answer.split(), order) for order in ORDERS]
-        # the length difference in bigrams, as the published code has it
+        # the length difference in bigrams, as in the published code
         difference = sum(found[1].values()) - sum(expected[1].values())
         penalty = math.exp(-(difference**2) / (2 * CIDER_SIGMA**2))
         similarities = [

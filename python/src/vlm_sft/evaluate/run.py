@@ -11,17 +11,17 @@ from typing import Any
 from vlm_sft.atomic_file import atomic_write
 from vlm_sft.errors import ConfigError, UserError
 from vlm_sft.evaluate.scores import Scores, score, table
+from vlm_sft.launch.gpus import visible_gpus
 from vlm_sft.launch.swift_command import run_swift
 from vlm_sft.runs.finished_run import finished_checkpoint, is_adapter, loadable
 from vlm_sft.runs.swift_config import SwiftConfig
-from vlm_sft.train.preflight import visible_gpus
 
 
-def evaluate(config: SwiftConfig, run_dir: Path, gpus: int, say: Callable[[str], None], *, force: bool) -> str:
-    """Generate and score; return the table. A finished evaluation of the same checkpoint and config is not repeated.
+def evaluate(config: SwiftConfig, run_dir: Path, gpus: int, log: Callable[[str], None], *, force: bool) -> str:
+    """Generate and score; return the table. A finished evaluation of the same checkpoint, config and data is kept.
 
     Raises:
-        ConfigError: there is no finished run, no checkpoint, or no data: another try would end alike.
+        ConfigError: there is no finished run, no checkpoint, or no data; another try would fail the same way.
         UserError: GPUs are missing, or ms-swift failed.
     """
     checkpoint = finished_checkpoint(run_dir)
@@ -29,12 +29,12 @@ def evaluate(config: SwiftConfig, run_dir: Path, gpus: int, say: Callable[[str],
     identity = _identity(config, checkpoint)
     folder = run_dir / "evaluation"
     if not force and (former := _former(folder / "scores.json", identity)):
-        say(f"{folder}: finished before with this checkpoint and config; --force does it again")
+        log(f"{folder}: already finished with this checkpoint and config; --force repeats it")
         return table(Scores(**{key: former[key] for key in Scores.__dataclass_fields__}))
     if gpus and len(visible_gpus()) < gpus:
         raise UserError(f"GPUs: {len(visible_gpus())} visible, need {gpus}; look at `kubectl describe pod`")
     folder.mkdir(exist_ok=True)
-    predictions = _generate(config, model, folder, say)
+    predictions = _generate(config, model, folder, log)
     with predictions.open("rb") as lines:
         scores = score(lines)
     with atomic_write(folder / "scores.json") as file:
@@ -43,7 +43,7 @@ def evaluate(config: SwiftConfig, run_dir: Path, gpus: int, say: Callable[[str],
 
 
 def _identity(config: SwiftConfig, checkpoint: Path) -> dict[str, Any]:
-    """Return what makes an evaluation this one: its checkpoint, its config, its data."""
+    """Return what identifies an evaluation: its checkpoint, its config, its data."""
     sizes = {}
     for name in config.texts("val_dataset"):
         path = Path(name.partition("#")[0])
@@ -55,7 +55,7 @@ def _identity(config: SwiftConfig, checkpoint: Path) -> dict[str, Any]:
 
 
 def _former(path: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the scores of an earlier evaluation when it was of the same things."""
+    """Return the scores of an earlier evaluation of the same checkpoint, config and data."""
     try:
         former = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -63,13 +63,13 @@ def _former(path: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     return former if isinstance(former, dict) and former.get("identity") == identity else None
 
 
-def _generate(config: SwiftConfig, model: Path, folder: Path, say: Callable[[str], None]) -> Path:
-    """Run `swift infer` to its end and return its result file, which appears under its name when it is whole."""
-    predictions, growing = folder / "predictions.jsonl", folder / "predictions.jsonl.tmp"
-    growing.unlink(missing_ok=True)  # ms-swift appends to what is there
-    args = {**config.args, "adapters" if is_adapter(model) else "model": str(model), "result_path": str(growing)}
-    say(f"generating with {model}")
-    run_swift("infer", args, {**config.env, **os.environ}, say)
-    if not growing.is_file():
-        raise UserError(f"swift infer: ended without {growing}; its log above says which rows it left out")
-    return growing.replace(predictions)
+def _generate(config: SwiftConfig, model: Path, folder: Path, log: Callable[[str], None]) -> Path:
+    """Run `swift infer` and return its result file, which gets its final name when it is complete."""
+    predictions, temporary = folder / "predictions.jsonl", folder / "predictions.jsonl.tmp"
+    temporary.unlink(missing_ok=True)  # ms-swift appends to an existing file
+    args = {**config.args, "adapters" if is_adapter(model) else "model": str(model), "result_path": str(temporary)}
+    log(f"generating with {model}")
+    run_swift("infer", args, {**config.env, **os.environ}, log)
+    if not temporary.is_file():
+        raise UserError(f"swift infer: ended without {temporary}; its log above shows which rows it skipped")
+    return temporary.replace(predictions)

@@ -4,7 +4,7 @@ One row of its result file:
 
     {"response": "Two bicycles.", "labels": "Two bicycles are there.", "messages": [...], "images": [...]}
 
-`labels` is the last assistant turn of the row: for a whole trajectory, its last answer given everything before it.
+`labels` is the last assistant turn of the row: for a whole trajectory, its last answer after all earlier turns.
 """
 
 import json
@@ -18,12 +18,12 @@ from vlm_sft.evaluate.metrics import bleu, cider_d, exact_match, rouge_l
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over the rows that could be scored; `dropped` says why the others could not."""
+    """Means over the scored rows; `dropped` counts the others by reason."""
 
     rows: int
     scored: int
     dropped: dict[str, int]
-    empty_answers: int  # scored as they are: an empty answer is a wrong one
+    empty_answers: int  # scored like any other answer, as wrong
     figures: dict[str, float]
 
 
@@ -46,7 +46,7 @@ def score(lines: Iterable[bytes]) -> Scores:
 
 
 def _read(line: bytes) -> tuple[str, str, str]:
-    """Return (reason to drop or empty, answer, reference)."""
+    """Return (reason to drop the row, or an empty text; answer; reference)."""
     try:
         row: Any = json.loads(line)
     except ValueError:
@@ -73,7 +73,7 @@ def figures(answers: list[str], references: list[str]) -> dict[str, float]:
 
 
 def table(scores: Scores) -> str:
-    """Return the scores as a table with the number of rows behind them."""
+    """Return the scores as a table with the number of scored rows."""
     lines = [f"{name:<12}  {value:8.4f}  n = {scores.scored}" for name, value in scores.figures.items()]
     lines.append(f"{'rows':<12}  {scores.rows:8d}  {scores.empty_answers} answered with nothing")
     lines += [f"{'dropped':<12}  {count:8d}  {reason}" for reason, count in scores.dropped.items()]

@@ -1,4 +1,4 @@
-"""`vlm-sft export`: parses and prints; the export itself is in `vlm_sft.export.run`."""
+"""`vlm-sft export`: parses and prints; `vlm_sft.export.run` does the work."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from vlm_sft.export.run import export as run_export
 def export(run_dir: Path, gpus: int) -> None:
     """Write the model of the finished run in RUN_DIR to RUN_DIR/export, as a folder that transformers and vLLM load.
 
-    A LoRA adapter is merged into its model, shards (Megatron, FSDP2) are converted, whole weights are linked. What is
-    finished is not done again.
+    A LoRA adapter is merged into its model, shards (Megatron, FSDP2) are converted, whole weights are linked. An export
+    that exists already is kept.
     """
     click.echo(run_export(run_dir, gpus, lambda line: click.echo(line, err=True)))

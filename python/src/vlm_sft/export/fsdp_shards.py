@@ -1,4 +1,4 @@
-"""FSDP2's shards of whole weights -> a Hugging Face folder. A process of its own, for it needs torch and ms-swift.
+"""FSDP2's shards of whole weights -> a Hugging Face folder. A separate process, because it needs torch and ms-swift.
 
 python -m vlm_sft.export.fsdp_shards --checkpoint RUN_DIR/checkpoint-500 --output_dir RUN_DIR/export.tmp
 """
@@ -18,7 +18,7 @@ from vlm_sft.runs.checkpoint import FSDP_SHARDS
 @click.option("--checkpoint", type=click.Path(path_type=Path), required=True)
 @click.option("--output_dir", required=True)
 def convert(checkpoint: Path, output_dir: str) -> None:
-    """Load the model that was trained, put the shards' weights in place of its own, and save it as it is published."""
+    """Load the base model, replace its weights by those of the shards, and save it in its published format."""
     trained = json.loads((checkpoint / "args.json").read_bytes())
     model, processor = get_model_processor(
         trained["model"],

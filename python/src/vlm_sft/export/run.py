@@ -1,6 +1,6 @@
-"""One export: the finished run's checkpoint -> RUN_DIR/export, a Hugging Face folder that needs nothing else.
+"""One export: the finished run's checkpoint -> RUN_DIR/export, a complete Hugging Face folder.
 
-It appears under its name when it is whole, with the marker in it: {"checkpoint": "/outputs/x/1a2b/checkpoint-500"}.
+It gets its final name when it is complete, and then has the marker: {"checkpoint": "/outputs/x/1a2b/checkpoint-500"}.
 """
 
 import json
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from vlm_sft.errors import UserError
+from vlm_sft.launch.command import argv
+from vlm_sft.launch.gpus import visible_gpus
 from vlm_sft.launch.swift_command import run_command, run_swift
 from vlm_sft.runs.finished_run import EXPORT, MARKER, exported, finished_checkpoint, is_adapter, needs_conversion
 from vlm_sft.runs.megatron_checkpoint import TRACKER, is_of_megatron
-from vlm_sft.train.launch import argv
-from vlm_sft.train.preflight import visible_gpus
 
-# What a checkpoint of whole weights holds besides the model: optimizer, random states, the trainer's own notes.
+# Files of a checkpoint of whole weights that are not the model: optimizer, random states, the trainer's own state.
 NO_MODEL = (
     "optimizer*",
     "scheduler*",
@@ -33,45 +33,47 @@ NO_MODEL = (
 )
 
 
-def export(run_dir: Path, gpus: int, say: Callable[[str], None]) -> Path:
-    """Export the run's checkpoint and return the folder; one that is there already stays as it is.
+def export(run_dir: Path, gpus: int, log: Callable[[str], None]) -> Path:
+    """Export the run's checkpoint and return the folder; an existing export of it is kept.
 
     Raises:
-        ConfigError: there is no finished run or no checkpoint: another try would end alike.
+        ConfigError: there is no finished run or no checkpoint; another try would fail the same way.
         UserError: GPUs are missing, the disk is full, or ms-swift failed.
     """
     checkpoint, folder = finished_checkpoint(run_dir), run_dir / EXPORT
     if exported(run_dir, checkpoint):
-        say(f"{folder}: exported before from this checkpoint")
+        log(f"{folder}: already exported from this checkpoint")
         return folder
     if gpus and len(visible_gpus()) < gpus:
         raise UserError(f"GPUs: {len(visible_gpus())} visible, need {gpus}; look at `kubectl describe pod`")
-    growing = run_dir / f"{EXPORT}.tmp"
-    shutil.rmtree(growing, ignore_errors=True)  # of a pod that was lost
-    say(f"exporting {checkpoint}")
+    temporary = run_dir / f"{EXPORT}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)  # of a pod that was lost
+    log(f"exporting {checkpoint}")
     try:
-        _write(checkpoint, growing, gpus, say)
-        if not any(growing.glob("*.safetensors")):
-            raise UserError(f"{checkpoint}: the export has no weights (*.safetensors); ms-swift's log above says why")
-        (growing / MARKER).write_text(json.dumps({"checkpoint": str(checkpoint)}) + "\n")
+        _write(checkpoint, temporary, gpus, log)
+        if not any(temporary.glob("*.safetensors")):
+            raise UserError(f"{checkpoint}: the export has no weights (*.safetensors); ms-swift's log above shows why")
+        (temporary / MARKER).write_text(json.dumps({"checkpoint": str(checkpoint)}) + "\n")
         shutil.rmtree(folder, ignore_errors=True)  # of an earlier checkpoint
-        growing.rename(folder)
+        temporary.rename(folder)
     except OSError as error:
-        raise UserError(f"{growing}: {error.strerror}; the export needs the size of the whole model there") from None
+        raise UserError(
+            f"{temporary}: {error.strerror}; the export needs free space for the whole model there"
+        ) from None
     return folder
 
 
-def _write(checkpoint: Path, folder: Path, gpus: int, say: Callable[[str], None]) -> None:
+def _write(checkpoint: Path, folder: Path, gpus: int, log: Callable[[str], None]) -> None:
     env = dict(os.environ) if gpus else {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     if needs_conversion(checkpoint) and is_of_megatron(checkpoint):
         env["NPROC_PER_NODE"] = str(gpus or 1)
-        run_swift("export", _megatron_arguments(checkpoint, folder), env, say, program="megatron")
+        run_swift("export", _megatron_arguments(checkpoint, folder), env, log, program="megatron")
     elif needs_conversion(checkpoint):
         convert = argv({"checkpoint": checkpoint, "output_dir": folder})
-        run_command("conversion", [sys.executable, "-m", "vlm_sft.export.fsdp_shards", *convert], env, say)
+        run_command("conversion", [sys.executable, "-m", "vlm_sft.export.fsdp_shards", *convert], env, log)
     elif is_adapter(checkpoint):
         merge = {"adapters": str(checkpoint), "merge_lora": True, "output_dir": str(folder), "use_hf": True}
-        run_swift("export", merge, env, say)
+        run_swift("export", merge, env, log)
     else:
         shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns(*NO_MODEL), copy_function=_link)
 
@@ -91,7 +93,7 @@ def _megatron_arguments(checkpoint: Path, folder: Path) -> dict[str, Any]:
 
 
 def _link(source: str, target: str) -> None:
-    """Give a file a second name, which takes no space and outlives the checkpoint; copy it where that cannot be."""
+    """Create a hard link, which takes no space and outlives the checkpoint; copy the file where links do not work."""
     try:
         os.link(source, target)
     except OSError:

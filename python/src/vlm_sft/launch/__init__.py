@@ -1,1 +1,1 @@
-"""How ms-swift is started."""
+"""How ms-swift is started: its command line, and the process that supervises it."""

@@ -1,1 +1,1 @@
-"""What a run directory holds."""
+"""What a run directory contains."""

@@ -1,6 +1,6 @@
-"""Checkpoints of a run: which of them are whole, and the newest one to resume from.
+"""Checkpoints of a run: which of them are complete, and the newest one to resume from.
 
-A checkpoint folder appears before it is whole, and a full disk or a killed pod leaves it half written. ms-swift (the
+A checkpoint folder appears before it is complete, and stays incomplete after a full disk or a killed pod. ms-swift (the
 transformers Trainer) writes the weights, the optimizer and scheduler, one random state per rank, `trainer_state.json`.
 """
 
@@ -16,13 +16,15 @@ from vlm_sft.runs import megatron_checkpoint
 
 NAME = re.compile(r"checkpoint-(\d+)")
 FSDP_SHARDS = "pytorch_model_fsdp_0"  # accelerate's name for the folder of FSDP2's shards
-INCOMPLETE, UNREADABLE = "incomplete", "unreadable"  # prefixes of what was set aside
-CHECKSUM_LIMIT_BYTES = 4 << 30  # read in seconds, and the ranks find it in the page cache; larger: only its directory
+INCOMPLETE, UNREADABLE = "incomplete", "unreadable"  # prefixes of renamed checkpoints
+CHECKSUM_LIMIT_BYTES = (
+    4 << 30
+)  # takes seconds, and fills the page cache for the ranks; of larger files only the zip directory is checked
 HEADER_LIMIT_BYTES = 100 << 20  # safetensors' own limit for its JSON header
 
 
 def newest_complete(run_dir: Path, world_size: int) -> tuple[Path | None, list[tuple[Path, str]]]:
-    """Return the newest complete checkpoint of a run (None when there is none), and newer ones with what they lack.
+    """Return the newest complete checkpoint of a run (None when there is none), and newer ones with what is missing.
 
     Args:
         run_dir: folder with `checkpoint-<step>/` sub-folders; may be missing.
@@ -39,16 +41,16 @@ def newest_complete(run_dir: Path, world_size: int) -> tuple[Path | None, list[t
 
 
 def incomplete(checkpoint: Path, world_size: int) -> str | None:
-    """Return what a checkpoint lacks, or None when a run of `world_size` ranks can resume from it."""
+    """Return what is missing in a checkpoint, or None when a run of `world_size` ranks can resume from it."""
     if megatron_checkpoint.is_of_megatron(checkpoint):
         return megatron_checkpoint.incomplete(checkpoint)
     step = int(checkpoint.name.rpartition("-")[2])
     try:
         state = json.loads((checkpoint / "trainer_state.json").read_bytes())
     except (OSError, ValueError):
-        return "trainer_state.json is missing or cut off"
+        return "trainer_state.json is missing or truncated"
     if not isinstance(state, dict) or state.get("global_step") != step:
-        return "trainer_state.json is of another step"
+        return "trainer_state.json belongs to another step"
     names = {path.name for path in checkpoint.iterdir()}
     if missing := _missing_states(names, world_size) or _missing_index(checkpoint):
         return f"{missing} is missing"
@@ -58,7 +60,7 @@ def incomplete(checkpoint: Path, world_size: int) -> str | None:
         return "no weights"
     for path in weights:
         if not _whole_safetensors(path):
-            return f"{path.name} is cut off"
+            return f"{path.name} is truncated"
     for path in checkpoint.glob("*.pt*"):  # optimizer.pt, scheduler.pt, rng_state_0.pth
         if problem := _damaged_archive(path):
             return f"{path.name} {problem}"
@@ -77,22 +79,22 @@ def older(checkpoint: Path, world_size: int) -> Path | None:
 def set_aside(checkpoint: Path, prefix: str) -> Path:
     """Rename a checkpoint so that neither a resume nor the Trainer's rotation counts it; return its new path.
 
-    Left under its name, the Trainer would take it for the newest one and delete good ones in its stead, and a later
-    save of the same step would mix its files with the old ones.
+    Under its old name, the Trainer would count it as the newest one and delete good ones instead, and a later save of
+    the same step would mix its files with the old ones.
     """
     aside = checkpoint.with_name(f"{prefix}-{checkpoint.name.rpartition('-')[2]}")
-    if checkpoint.exists():  # else another node has done it
+    if checkpoint.exists():  # else another node has renamed it
         if aside.exists():
             shutil.rmtree(aside)
         checkpoint.rename(aside)
     return aside
 
 
-def free_space(run_dir: Path, min_free_gib: float, say: Callable[[str], None]) -> None:
-    """Delete this run's incomplete checkpoints when the filesystem is short of space: nothing can resume from them."""
+def free_space(run_dir: Path, min_free_gib: float, log: Callable[[str], None]) -> None:
+    """Delete this run's incomplete checkpoints when space is short: no run can resume from them."""
     if run_dir.is_dir() and shutil.disk_usage(run_dir).free < min_free_gib * 2**30:
         for aside in sorted(run_dir.glob(f"{INCOMPLETE}-*")):
-            say(f"less than {min_free_gib:g} GiB free: deleting {aside}")
+            log(f"less than {min_free_gib:g} GiB free: deleting {aside}")
             shutil.rmtree(aside)
 
 
@@ -102,9 +104,9 @@ def size_gib(checkpoint: Path) -> float:
 
 
 def _missing_states(names: set[str], world_size: int) -> str | None:
-    """Return the first optimizer, scheduler or random state, or file about the weights, that is not there."""
+    """Return the first missing file of optimizer, scheduler, random states and description of the weights."""
     ranks = ["rng_state.pth"] if world_size == 1 else [f"rng_state_{rank}.pth" for rank in range(world_size)]
-    # DeepSpeed keeps the optimizer in global_step<N>/, FSDP2 in optimizer_0/; plain DDP in optimizer.pt
+    # The optimizer: DeepSpeed global_step<N>/, FSDP2 optimizer_0/, plain DDP optimizer.pt
     optimizers = [name for name in names if name.startswith(("optimizer", "global_step"))]
     if not optimizers:
         return "optimizer.pt"
@@ -115,24 +117,24 @@ def _missing_states(names: set[str], world_size: int) -> str | None:
 
 
 def _missing_index(checkpoint: Path) -> str | None:
-    """Return the index of FSDP2's shards that is not there; torch's distributed checkpoint writes it after them."""
+    """Return the missing index of FSDP2's shards, which torch's distributed checkpoint writes after the shards."""
     folders = [checkpoint / FSDP_SHARDS, *checkpoint.glob("optimizer_*")]
     indices = (folder / ".metadata" for folder in sorted(folders) if folder.is_dir())
     return next((f"{index.parent.name}/.metadata" for index in indices if not index.is_file()), None)
 
 
 def _damaged_archive(path: Path) -> str | None:
-    """Return what is wrong with a file of torch.save, which is a zip archive of stored records with checksums."""
+    """Return what is wrong with a file of torch.save: a zip archive of uncompressed records with checksums."""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip() if path.stat().st_size <= CHECKSUM_LIMIT_BYTES else None
     except (zipfile.BadZipFile, EOFError):
-        return "is cut off"
+        return "is truncated"
     return f"is damaged: {damaged}" if damaged else None
 
 
 def _whole_safetensors(path: Path) -> bool:
-    """Tell whether a safetensors file is as long as its header says (https://huggingface.co/docs/safetensors)."""
+    """Return whether a safetensors file has the length of its header (https://huggingface.co/docs/safetensors)."""
     size = path.stat().st_size
     with path.open("rb") as file:
         prefix = file.read(8)

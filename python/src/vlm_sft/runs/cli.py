@@ -1,4 +1,4 @@
-"""`vlm-sft report`: a finished run's report as a table."""
+"""`vlm-sft report`: prints the report of a run as a table."""
 
 from pathlib import Path
 
@@ -14,5 +14,7 @@ def report(run_dir: Path) -> None:
     """Show the report of the run in RUN_DIR."""
     found = read_report(run_dir)
     if found is None:
-        raise UserError(f"{run_dir / FILE}: missing or unreadable; the run has not ended, or this is no run directory")
+        raise UserError(
+            f"{run_dir / FILE}: missing or unreadable; wait for the end of the run, or give a run directory"
+        )
     click.echo(table(found))

@@ -1,4 +1,4 @@
-"""A finished run as those see it who come after the training: evaluation, export, serving."""
+"""What evaluation, export and serving read from a finished run."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from vlm_sft.runs.checkpoint import FSDP_SHARDS
 from vlm_sft.runs.megatron_checkpoint import is_of_megatron
 from vlm_sft.runs.report import FILE, read_report
 
-# A folder of the run, and the file in it that says what it was made of: {"checkpoint": "RUN_DIR/checkpoint-500"}
+# The folder of an export, and the file in it that names its source: {"checkpoint": "RUN_DIR/checkpoint-500"}
 EXPORT, MARKER = "export", "export.json"
 
 
@@ -23,21 +23,23 @@ def finished_checkpoint(run_dir: Path) -> Path:
         way_out = "train first, or correct the run directory"
         raise ConfigError(f"{run_dir / FILE}: missing, so there is no finished run; {way_out}")
     if report.get("status") != "finished":
-        raise ConfigError(f"{run_dir / FILE}: status is {report.get('status')}, need finished; let the training end")
+        raise ConfigError(
+            f"{run_dir / FILE}: status is {report.get('status')}, need finished; wait for the end of the training"
+        )
     checkpoint = Path(str(report.get("checkpoint", "")))
     if not any(checkpoint.glob("*.safetensors")) and not needs_conversion(checkpoint):
-        raise ConfigError(f"{checkpoint}: no weights (*.safetensors) there; was it deleted after the training?")
+        raise ConfigError(f"{checkpoint}: no weights (*.safetensors) there; restore the checkpoint, or train again")
     return checkpoint
 
 
 def needs_conversion(checkpoint: Path) -> bool:
-    """Tell whether the weights are there in the trainer's own format alone: Megatron-Core's, or FSDP2's shards."""
+    """Return whether the weights exist only in the trainer's own format: Megatron-Core's, or FSDP2's shards."""
     own = is_of_megatron(checkpoint) or (checkpoint / FSDP_SHARDS).is_dir()
     return own and not any(checkpoint.glob("*.safetensors"))
 
 
 def exported(run_dir: Path, checkpoint: Path) -> Path | None:
-    """Return the export that was made of a checkpoint; None when there is none."""
+    """Return the export of a checkpoint; None when there is none."""
     try:
         marker = json.loads((run_dir / EXPORT / MARKER).read_bytes())
     except (OSError, ValueError):
@@ -47,17 +49,19 @@ def exported(run_dir: Path, checkpoint: Path) -> Path | None:
 
 
 def loadable(run_dir: Path, checkpoint: Path) -> Path:
-    """Return what ms-swift can load: the checkpoint, or the export of one that holds the trainer's own format alone.
+    """Return what ms-swift can load: the checkpoint, or its export where it has only the trainer's own format.
 
     Raises:
         ConfigError: there is no such export.
     """
     found = exported(run_dir, checkpoint) if needs_conversion(checkpoint) else checkpoint
     if found is None:
-        raise ConfigError(f"{checkpoint}: shards, which ms-swift cannot load; first `vlm-sft export {run_dir}`")
+        raise ConfigError(
+            f"{checkpoint}: has only shards, which ms-swift cannot load; run `vlm-sft export {run_dir}` first"
+        )
     return found
 
 
 def is_adapter(checkpoint: Path) -> bool:
-    """Tell whether a folder holds a LoRA adapter and not a whole model."""
+    """Return whether a folder contains a LoRA adapter instead of a whole model."""
     return (checkpoint / "adapter_config.json").is_file()

@@ -1,7 +1,7 @@
-"""The run report: one JSON file that says what a run was and whether it is finished.
+"""The run report: one JSON file with the facts of a run and its status.
 
-`run_report.json` in the run directory is also the completion marker: with `"status": "finished"` the run is not run
-again, however its Job came back.
+`run_report.json` in the run directory is also the completion marker: with `"status": "finished"` a restarted Job does
+not train again.
 """
 
 import json
@@ -28,14 +28,14 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a run was. Sizes in GiB (2**30 bytes), times in seconds, batch sizes in samples."""
+    """Facts of a run. Sizes in GiB (2**30 bytes), times in seconds, batch sizes in samples."""
 
     status: str  # "finished" or "stopped"
     checkpoint: str  # newest complete one
     best_checkpoint: str | None
     resumed_from: str | None
     world_size: int
-    wrapper: str  # how the model was wrapped: DistributedDataParallel, FSDP..., DeepSpeedEngine
+    wrapper: str  # class around the model: DistributedDataParallel, FSDP..., DeepSpeedEngine
     effective_batch_size: int
     batch_size_per_gpu: int
     gradient_accumulation_steps: int
@@ -47,17 +47,17 @@ class RunReport:
     tokens: int | None  # None: megatron sft does not count them
     tokens_per_s: float | None
     train_seconds: float
-    seconds: float  # of the whole process, imports and loading counted
-    peak_memory_gib: list[float]  # a figure per rank
+    seconds: float  # of the whole process, with imports and loading
+    peak_memory_gib: list[float]  # one value per rank
     peak_memory_of: str  # "gpu" (reserved by the allocator) or "process" (resident)
     trainable_parameters: int
-    ddp: dict[str, Any]  # evidence that the ranks were one group: see `evidence`
+    ddp: dict[str, Any]  # proof that the ranks were one process group: see `evidence`
     data: dict[str, Any]  # size in bytes of each local data file
     versions: dict[str, str]
 
 
 def versions() -> dict[str, str]:
-    """Return the installed version of each package that shapes a run."""
+    """Return the installed version of each package that affects a run."""
     found = {}
     for name in PACKAGES:
         try:
@@ -104,13 +104,13 @@ def read_report(run_dir: Path) -> dict[str, Any] | None:
 
 
 def is_finished(run_dir: Path) -> bool:
-    """Tell whether a run has been brought to its end; it is not run again."""
+    """Return whether a run is finished; a finished run is not run again."""
     report = read_report(run_dir)
     return report is not None and report.get("status") == "finished"
 
 
 def table(report: dict[str, Any]) -> str:
-    """Return a report as a table of a person's first questions, one per line."""
+    """Return the main facts of a report as a table, one per line."""
 
     def figure(value: float | None, digits: int = 4) -> str:
         return "-" if value is None else f"{value:.{digits}f}"

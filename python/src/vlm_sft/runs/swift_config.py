@@ -26,11 +26,11 @@ class SwiftConfig:
 
     @property
     def is_megatron(self) -> bool:
-        """Whether it is one of `megatron sft`: `swift sft` has no such argument, and the chart always gives it."""
+        """Whether it belongs to `megatron sft`: the chart always sets this argument there, and `swift sft` lacks it."""
         return "micro_batch_size" in self.args
 
     def texts(self, key: str) -> list[str]:
-        """Return an argument that takes one or several values as a list of strings; empty when it is not set."""
+        """Return an argument with one or several values as a list of strings; empty when it is not set."""
         value = self.args.get(key)
         if value is None or value == "":
             return []
@@ -50,13 +50,13 @@ class SwiftConfig:
 
     @property
     def output_dir(self) -> Path:
-        """The run directory: checkpoints, curves and the report lie here.
+        """The run directory: it contains checkpoints, curves and the report.
 
         Raises:
-            ConfigError: the config names none.
+            ConfigError: output_dir is not set.
         """
         if not self.args.get("output_dir"):
-            raise ConfigError(f"{self.path}: output_dir: not set; name the folder that holds this run's checkpoints")
+            raise ConfigError(f"{self.path}: output_dir: not set; name the folder for this run's checkpoints")
         return Path(str(self.args["output_dir"]))
 
 
@@ -64,7 +64,7 @@ def read_swift_config(path: Path) -> SwiftConfig:
     """Read an ms-swift YAML config.
 
     Raises:
-        ConfigError: the file is missing, no YAML, or no mapping.
+        ConfigError: the file is missing, not YAML, or not a mapping.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))

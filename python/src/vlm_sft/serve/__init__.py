@@ -1,1 +1,1 @@
-"""A model behind OpenAI's API."""
+"""Serves a model with OpenAI's API."""

@@ -1,4 +1,4 @@
-"""`vlm-sft serve`: chooses what to serve, and becomes the server."""
+"""`vlm-sft serve`: chooses the weights and replaces this process by the server."""
 
 import os
 import sys
@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
+from vlm_sft.launch.command import argv
 from vlm_sft.runs.finished_run import exported, finished_checkpoint, is_adapter, loadable
 from vlm_sft.runs.report import FILE
 from vlm_sft.runs.swift_config import read_swift_config
-from vlm_sft.train.launch import argv
 
 SERVER = Path(__file__).parent / "server.py"
 
@@ -26,8 +26,8 @@ SERVER = Path(__file__).parent / "server.py"
 def serve(model: str, config: Path | None, port: int) -> None:
     """Serve MODEL with `swift deploy`: the run directory of a finished training, a folder with weights, or a hub id.
 
-    Of a run it takes the export where there is one, else the checkpoint. The API key is read from VLM_SFT_API_KEY, so
-    that it is on no command line and in no log; without one, everybody who reaches the port may ask.
+    A run is served from its export if there is one, else from its checkpoint. The API key is read from VLM_SFT_API_KEY,
+    so that no command line and no log shows it. Without a key, the API is open to everybody who can reach the port.
     """
     args: dict[str, Any] = {"use_hf": True}
     environment = dict(os.environ)
@@ -35,14 +35,14 @@ def serve(model: str, config: Path | None, port: int) -> None:
         given = read_swift_config(config)
         args, environment = {**args, **given.args}, {**given.env, **environment}
     command = [sys.executable, str(SERVER), *argv({**args, **chosen(model), "port": port})]
-    os.execve(sys.executable, command, environment)  # noqa: S606 - the server gets the pod's signals itself
+    os.execve(sys.executable, command, environment)  # noqa: S606 - the server receives the pod's signals directly
 
 
 def chosen(model: str) -> dict[str, str]:
-    """Return the arguments of ms-swift that name what is served.
+    """Return the arguments of ms-swift that name the weights to serve.
 
     Raises:
-        ConfigError: a run directory whose run is not finished, whose checkpoint is gone, or is to be exported first.
+        ConfigError: the run is not finished, its checkpoint is missing, or the checkpoint must be exported first.
     """
     folder = Path(model)
     if not (folder / FILE).is_file():

@@ -1,1 +1,1 @@
-"""ms-swift's arguments: names, types and choices, for `genvalues` and for the preflight of a pod."""
+"""ms-swift's arguments: names, types and choices, for `genvalues` and for the preflight in a pod."""

@@ -1,7 +1,8 @@
-"""ms-swift's arguments in a values file: every one has a name that ms-swift knows, and a value that it takes."""
+"""Checks ms-swift's arguments: every name must be known to the command, and every value must fit its type."""
+
+# ruff: noqa: ANN401 - a JSON value may be anything
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -11,8 +12,6 @@ from vlm_sft.suggest import closest
 
 Command: TypeAlias = Literal["sft", "infer", "megatron"]
 _TABLE = Path(__file__).with_name("arguments.json")
-_MAX_SHOWN = 60  # characters of a wrong value
-_INTEGER = re.compile(r"[-+]?(\d+|0[xX][0-9a-fA-F]+)")
 _NAMES = {
     "bool": "true or false",
     "int": "an integer",
@@ -22,7 +21,7 @@ _NAMES = {
     "dict": "a mapping",
 }
 PROGRAMS: dict[Command, str] = {"sft": "swift sft", "infer": "swift infer", "megatron": "megatron sft"}
-# Arguments of `swift sft` under the names that `megatron sft` has for them, where they are not alike
+# `swift sft` -> `megatron sft`: names of the same argument that are too different for `closest`
 _MEGATRON_NAMES = {
     "learning_rate": "lr",
     "lr_scheduler_type": "lr_decay_style",
@@ -34,53 +33,44 @@ _MEGATRON_NAMES = {
     "optim": "optimizer",
     "save_only_model": "no_save_optim",
 }
+_NUMBERS = {"int": int, "float": float}  # how argparse reads them
+_MAX_SHOWN = 60  # characters of a wrong value
 
 
 @cache
 def swift_arguments() -> dict[str, Any]:
-    """Return the table that make_table.py writes: `ms_swift` (release), and the arguments by command."""
+    """Return the table that make_table.py writes: `ms_swift` (release), and the arguments of each command."""
     table: dict[str, Any] = json.loads(_TABLE.read_text(encoding="utf-8"))
     return table
 
 
-def check_arguments(args: Mapping[str, Any], command: Command, place: str) -> Iterator[tuple[str, str]]:
-    """Yield (argument, what is wrong) for each that `command` does not know or does not take so.
+def check_arguments(args: Mapping[str, Any], command: Command, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (argument, message) for each argument that `command` does not have, or whose value it does not take.
 
-    `place` is the key that holds the arguments, such as train.args.
+    Args:
+        args: names to plain values, as JSON or YAML gives them.
+        command: the command of ms-swift that gets them.
+        place: the key that holds the arguments in a values file, such as train.args.
     """
     table = swift_arguments()
     known = table[command]
-    if command == "megatron":  # the chart turns it into recompute_granularity
+    if command == "megatron":  # the chart translates it to recompute_granularity
         known = known | {"gradient_checkpointing": table["sft"]["gradient_checkpointing"]}
     for name, value in args.items():
         if name in known:
             message = _wrong_value(known[name], value)
         elif value is None and name in table["sft"]:
-            message = ""  # removes an argument of the other backend
+            message = ""  # a null removes an argument of the other backend
         else:
             guess = _MEGATRON_NAMES.get(name) if command == "megatron" else None
             guess = guess or closest(name, known)
-            hint = f"; did you mean {place}.{guess}?" if guess else ""
+            hint = f"; did you mean {place and place + '.'}{guess}?" if guess else ""
             message = f"{PROGRAMS[command]} of ms-swift {table['ms_swift']} has no such argument{hint}"
         if message:
             yield name, message
 
 
-def shown(value: Any) -> str:  # noqa: ANN401 - a YAML value may be anything
-    """Return a value and its type: `"two" (string)`."""
-    if value is None:
-        return "null"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    text = json.dumps(value, ensure_ascii=False)
-    text = text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
-    kind = {bool: "boolean", str: "string", int: "integer"}.get(type(value), "number")
-    return f"{text} ({kind})"
-
-
-def _wrong_value(argument: dict[str, list[Any]], value: Any) -> str:  # noqa: ANN401 - as above
+def _wrong_value(argument: dict[str, list[Any]], value: Any) -> str:
     types, choices = argument["types"], argument.get("choices")
     if value is None or "any" in types:
         return ""  # a null is left out of ms-swift's config
@@ -97,8 +87,8 @@ def _wrong_value(argument: dict[str, list[Any]], value: Any) -> str:  # noqa: AN
     return f"got {shown(value)}, need {need}"
 
 
-def _fits(type_name: str, value: Any) -> bool:  # noqa: ANN401 - a YAML value may be anything
-    """Tell whether ms-swift's command line can read the value: there every value is text."""
+def _fits(type_name: str, value: Any) -> bool:
+    """Return whether ms-swift's command line can read the value, which is text there."""
     if isinstance(value, dict):
         return type_name == "dict"
     if isinstance(value, list):
@@ -109,18 +99,26 @@ def _fits(type_name: str, value: Any) -> bool:  # noqa: ANN401 - a YAML value ma
         return isinstance(value, str) and value.lstrip().startswith("{")
     if type_name == "bool":
         return isinstance(value, bool) or str(value).lower() in ("true", "false")
-    if isinstance(value, bool):
+    if isinstance(value, bool) or type_name not in _NUMBERS:
         return False
-    if isinstance(value, str):
-        return _number_text(type_name, value)
-    return type_name == "float" or (type_name == "int" and (isinstance(value, int) or value.is_integer()))
-
-
-def _number_text(type_name: str, value: str) -> bool:
-    if type_name == "int":
-        return _INTEGER.fullmatch(value) is not None
+    if not isinstance(value, str):
+        return isinstance(value, int) or type_name == "float" or value.is_integer()
     try:
-        float(value)
+        _NUMBERS[type_name](value)
     except ValueError:
         return False
-    return type_name == "float"
+    return True
+
+
+def shown(value: Any) -> str:
+    """Return a value and its type: `"two" (string)`."""
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    text = json.dumps(value, ensure_ascii=False)
+    text = text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+    kind = {bool: "boolean", str: "string", int: "integer"}.get(type(value), "number")
+    return f"{text} ({kind})"

@@ -1,10 +1,9 @@
-"""Makes arguments.json: name, types and choices of every argument of `swift sft`, `swift infer`
-and `megatron sft`.
+"""Writes arguments.json: name, types and choices of every argument of `swift sft`, `swift infer` and `megatron sft`.
 
     python -m vlm_sft.swift_arguments.make_table        (needs ms-swift; takes 15 s)
 
-`swift sft` and `swift infer` are read off the installed dataclasses. Megatron's cannot be imported without
-megatron-core, so its own fields are read off its source, and those that it shares with `swift sft` off the dataclass.
+The arguments of `swift sft` and `swift infer` come from the installed dataclasses. Importing Megatron's classes needs
+megatron-core, so their own fields come from their source, and those shared with `swift sft` from the dataclass.
 """
 
 # ruff: noqa: ANN401 - a type hint may be anything
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 TABLE = Path(__file__).with_name("arguments.json")
-Argument: TypeAlias = dict[str, list[Any]]  # {"types": ["float", "null"], "choices": [...]}, choices left out when free
+Argument: TypeAlias = dict[str, list[Any]]  # {"types": ["float", "null"], "choices": [...]}, choices only where limited
 
 _MEGATRON_SOURCES = {
     "megatron_args": ("RLHFMegatronArgumentsMixin", "MegatronTunerMixin", "MegatronArguments"),
@@ -36,7 +35,7 @@ def main() -> None:
     """Write the table."""
     TABLE.parent.mkdir(exist_ok=True)
     TABLE.write_text(json.dumps(build(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"wrote {TABLE}", file=sys.stderr)  # noqa: T201 - a command of its own
+    print(f"wrote {TABLE}", file=sys.stderr)  # noqa: T201 - run as a command
 
 
 def build() -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""What the training container runs: preflight, resume, hand over to ms-swift, run report."""
+"""What the training container runs: preflight, resume, ms-swift under a supervisor, run report."""

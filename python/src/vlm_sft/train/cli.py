@@ -1,4 +1,4 @@
-"""`vlm-sft train`: parses and prints; the run itself is in `vlm_sft.train.run`."""
+"""`vlm-sft train`: parses and prints; `vlm_sft.train.run` does the work."""
 
 import sys
 from pathlib import Path
@@ -20,19 +20,19 @@ from vlm_sft.train.run import train as run_training
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="GPUs that this node was asked for; 0 trains on the CPU.",
+    help="GPUs on this node; 0 trains on the CPU.",
 )
 @click.option(
     "--data-marker",
     type=click.Path(path_type=Path),
-    help="stats.json of the preparation; training refuses to start without it.",
+    help="stats.json of the preparation; training does not start without it.",
 )
 @click.option(
     "--min-free-gib",
     type=click.FloatRange(min=0),
     default=1,
     show_default=True,
-    help="Free space [GiB] that the run directory's filesystem must have.",
+    help="Free space [GiB] needed on the run directory's filesystem.",
 )
 @click.option("--gated", is_flag=True, help="The model is gated: HF_TOKEN must be set.")
 @click.option(
@@ -40,17 +40,20 @@ from vlm_sft.train.run import train as run_training
     type=click.FloatRange(min=1),
     default=570,
     show_default=True,
-    help="Seconds for the last save after SIGTERM; keep it below terminationGracePeriodSeconds.",
+    help="Seconds for the last save after SIGTERM; must be less than terminationGracePeriodSeconds.",
 )
 @click.option(
     "--rendezvous-s",
     type=click.FloatRange(min=1),
     default=1800,
     show_default=True,
-    help="Seconds until all nodes must be there: images are pulled and machines added at different speeds.",
+    help="Seconds until all nodes must be connected; covers image pulls and the start of new machines.",
 )
 @click.option(
-    "--then-release", metavar="job/NAME", multiple=True, help="Held Job to start when this run is finished; repeatable."
+    "--then-release",
+    metavar="job/NAME",
+    multiple=True,
+    help="Held Job to release when this run is finished; repeatable.",
 )
 def train(
     config: Path,
@@ -62,9 +65,9 @@ def train(
     rendezvous_s: float,
     then_release: tuple[str, ...],
 ) -> None:
-    """Train with ms-swift's own CONFIG (YAML), resumed from the newest complete checkpoint in its output_dir.
+    """Train with CONFIG, ms-swift's own YAML; resume from the newest complete checkpoint in its output_dir.
 
-    Exit codes: 0 finished, 1 failed, 42 the config or the data is wrong (do not retry), 75 stopped on request.
+    Exit codes: 0 finished, 1 failed, 42 wrong config or data (do not retry), 75 stopped on request.
     """
     with StopSignals() as signals:
         needs = Needs(gpus=gpus, data_marker=data_marker, min_free_gib=min_free_gib, gated=gated)

@@ -1,6 +1,6 @@
-"""Why a trainer failed, in one line: what the ranks left behind, and what the kernel counted.
+"""Why a trainer failed, in one line: from the errors that the ranks wrote and the kernel's count of killed processes.
 
-An uncaught error of a rank lands in `rank-<N>.json` (written by `swift_plugin`), in one folder for all ranks of a node:
+`swift_plugin` writes an uncaught error of a rank to `rank-<N>.json`, in one folder for all ranks of a node:
 {"rank": 2, "type": "OutOfMemoryError", "message": "CUDA out of memory. Tried to allocate 20.00 MiB...",
  "functions": ["sft_main", "train", "forward"], "time_s": 1700000000.0, "peak_memory_gib": 78.9, "free_gib": 12.5}
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 from vlm_sft.runs.swift_config import SwiftConfig
 
 CGROUP = Path("/sys/fs/cgroup")
-GPU_MEMORY = ("OutOfMemoryError", "out of memory", "ALLOC_FAILED")  # of torch; of the CUDA runtime; of cuBLAS
-# torch.save does not pass on why a write failed: it says one of the last two (torch 2.15, seen with a file size limit).
+GPU_MEMORY = ("OutOfMemoryError", "out of memory", "ALLOC_FAILED")  # from torch, the CUDA runtime, cuBLAS
+# torch.save hides why a write failed behind one of the last two messages (torch 2.15, seen with a file size limit).
 WRITE = (
     "No space left on device",
     "Disk quota exceeded",
@@ -34,23 +34,23 @@ class RankFailure:
     functions: list[str]  # names on the stack, outermost first
     time_s: float
     peak_memory_gib: float
-    free_gib: float  # on the run directory's filesystem at that moment
+    free_gib: float  # on the run directory's filesystem when the error occurred
 
-    def says(self, *words: str) -> bool:
-        """Tell whether the error is one of these."""
+    def mentions(self, *words: str) -> bool:
+        """Return whether type or message contain one of the words."""
         return any(word in f"{self.type}: {self.message}" for word in words)
 
 
 @dataclass(frozen=True)
 class Kills:
-    """How often the kernel has killed a process of this container for want of memory, and the container's limit."""
+    """How many processes of this container the kernel has killed because memory ran out, and the memory limit."""
 
     count: int
     limit_gib: float | None
 
 
 def read_failures(folder: Path) -> list[RankFailure]:
-    """Return what the ranks of this node left, the first to fail first: the others often fail for want of it."""
+    """Return the errors of this node's ranks in order of time: later ones are often caused by the first."""
     found = [RankFailure(**json.loads(path.read_bytes())) for path in folder.glob("rank-*.json")]
     return sorted(found, key=lambda failure: failure.time_s)
 
@@ -58,8 +58,8 @@ def read_failures(folder: Path) -> list[RankFailure]:
 def read_kills(cgroup: Path = CGROUP) -> Kills:
     """Read the kernel's count from this container's memory cgroup, version 2 or 1; 0 where there is none.
 
-    Where the kernel kills the container as a whole (memory.oom.group, as kubelet sets it with version 2), nobody is
-    left to say it, and `kubectl describe pod` shows OOMKilled.
+    Where the kernel kills the whole container (memory.oom.group, which kubelet sets with version 2), this process ends
+    as well, and `kubectl describe pod` shows OOMKilled.
     """
     for events, limit in (
         ("memory.events", "memory.max"),
@@ -78,25 +78,25 @@ def read_kills(cgroup: Path = CGROUP) -> Kills:
 def explain(
     config: SwiftConfig, returncode: int, failures: list[RankFailure], kills: Kills, checkpoint_gib: float | None
 ) -> str:
-    """Return the line that says why: key, got, need, way out.
+    """Return the reason in one line: key, got, need, way out.
 
     Args:
         config: of the run.
         returncode: of torchrun.
-        failures: what the ranks left.
+        failures: errors of the ranks.
         kills: the kernel's count during this run.
-        checkpoint_gib: size of a whole checkpoint of this run, if there is one.
+        checkpoint_gib: size of a complete checkpoint of this run, if there is one.
     """
     if kills.count:
         limit = f"its limit of {kills.limit_gib:.1f} GiB" if kills.limit_gib else "the node's limit"
         workers = config.integer("dataloader_num_workers", 1)
         return (
             f"host memory: the kernel killed {kills.count} of this container's processes at {limit}; raise "
-            f"train.resources.limits.memory, or lower dataloader_num_workers (now {workers} a GPU): "
+            f"train.resources.limits.memory, or lower dataloader_num_workers (now {workers} per GPU): "
             "shared memory (train.shmSize) counts as well"
         )
     for failure in failures:
-        if failure.says(*GPU_MEMORY):
+        if failure.mentions(*GPU_MEMORY):
             return (
                 f"GPU memory: rank {failure.rank} ran out of it at a peak of {failure.peak_memory_gib:.1f} GiB with "
                 f"per_device_train_batch_size {config.integer('per_device_train_batch_size', 1)} and max_length "
@@ -104,24 +104,24 @@ def explain(
                 "accumulation, lower max_length, or shard (train.sharding: zero3); `genvalues memory` estimates each: "
                 f"{failure.message}"
             )
-        if failure.says(*WRITE):
+        if failure.mentions(*WRITE):
             need = f", need about {checkpoint_gib:.2f} for a checkpoint" if checkpoint_gib else ""
             return (
                 f"output_dir: rank {failure.rank} could not write to {config.output_dir}: {failure.free_gib:.2f} GiB "
-                f"free{need}; delete old runs, lower save_total_limit or enlarge the claim; the older checkpoints are "
-                f"whole, and the run continues from the newest: {failure.message}"
+                f"free{need}; delete old runs, lower save_total_limit or enlarge the claim; older checkpoints are "
+                f"complete, and the run resumes from the newest: {failure.message}"
             )
     if failures:
         first = failures[0]
-        return f"rank {first.rank} failed: {first.type}: {first.message}; the whole trace is above"
+        return f"rank {first.rank} failed: {first.type}: {first.message}; the full traceback is above"
     killed = returncode in (-9, 137)
     return f"ms-swift ended with {'SIGKILL' if killed else f'exit code {returncode}'}; its own message is above"
 
 
 def unreadable_checkpoint(failures: list[RankFailure]) -> RankFailure | None:
-    """Return the failure of a rank that could not load the checkpoint for what is in it, or None."""
+    """Return the failure of a rank that shows damaged content of the checkpoint, or None."""
     for failure in failures:
-        passing = failure.says(*GPU_MEMORY, "OSError", "ConnectionError", "DistBackendError", "DistNetworkError")
-        if not passing and any(name in failure.functions for name in LOADS):
+        temporary = failure.mentions(*GPU_MEMORY, "OSError", "ConnectionError", "DistBackendError", "DistNetworkError")
+        if not temporary and any(name in failure.functions for name in LOADS):
             return failure
     return None

@@ -1,6 +1,6 @@
-"""Preflight: everything that would make the run die later, looked at before the first model weight is read.
+"""Preflight: finds what would make the run fail later, before any model weight is read.
 
-A check returns one clear line, or None. `Problem.permanent` tells whether a restarted pod would meet it again.
+A check yields one line per problem. `Problem.permanent`: a restarted pod would fail the same way.
 """
 
 import importlib.util
@@ -8,14 +8,14 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlm_sft.launch.gpus import visible_gpus
 from vlm_sft.runs.swift_config import SwiftConfig
 from vlm_sft.suggest import closest
-from vlm_sft.swift_arguments.check import swift_arguments
+from vlm_sft.swift_arguments.check import PROGRAMS, Command, swift_arguments
 from vlm_sft.train.nodes.place import read_place
 
 MEGATRON_MODULES = {
@@ -30,21 +30,21 @@ class Problem:
     """A failed check: key, got, need, way out."""
 
     message: str
-    permanent: bool  # the same pod would fail the same way again: Kubernetes must not retry
+    permanent: bool  # a restarted pod would fail the same way: Kubernetes must not retry
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What the chart promised this run."""
+    """What this run needs on its node."""
 
     gpus: int  # on this node; 0 = none
-    data_marker: Path | None  # stats.json of a preparation, written last
+    data_marker: Path | None  # stats.json of the preparation, written last
     min_free_gib: float  # on the filesystem of the run directory
-    gated: bool  # the model's licence must have been accepted: a token has to be there
+    gated: bool  # the model requires an accepted licence, and so a token
 
 
 def problems(config: SwiftConfig, needs: Needs) -> list[Problem]:
-    """Run every check and return what failed, all of it at once."""
+    """Run all checks and return every problem."""
     found: list[Problem] = []
     for check in (_arguments, _megatron, _environment, _gpus, _data_marker, _datasets, _model, _token, _disk, _port):
         found.extend(check(config, needs))
@@ -52,15 +52,14 @@ def problems(config: SwiftConfig, needs: Needs) -> list[Problem]:
 
 
 def _arguments(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
-    table, command = swift_arguments(), "megatron" if config.is_megatron else "sft"
+    table = swift_arguments()
+    command: Command = "megatron" if config.is_megatron else "sft"
     for name in config.args:
         if name not in table[command]:
             guess = closest(name, table[command])
             hint = f"; did you mean {guess}?" if guess else "; remove it"
-            program = "megatron sft" if config.is_megatron else "swift sft"
-            yield Problem(
-                f"{name}: {program} of ms-swift {table['ms_swift']} has no such argument{hint}", permanent=True
-            )
+            message = f"{name}: {PROGRAMS[command]} of ms-swift {table['ms_swift']} has no such argument{hint}"
+            yield Problem(message, permanent=True)
 
 
 def _megatron(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
@@ -68,14 +67,14 @@ def _megatron(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
     if missing:
         packages = ", ".join(MEGATRON_MODULES[name] for name in missing)
         yield Problem(
-            f"{packages}: not in this image, and train.backend megatron needs it; derive an image that has it (see the "
+            f"{packages}: not in this image, but train.backend megatron needs it; derive an image that has it (see the "
             "chart's README), or use train.backend: swift",
             permanent=True,
         )
 
 
 def _importable(module: str) -> bool:
-    """Tell whether a module is there, without importing more than the packages above it."""
+    """Return whether a module is installed, importing no more than its parent packages."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
@@ -87,20 +86,10 @@ def _environment(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
         got = os.environ.get(name)
         if got is not None and got != value:
             yield Problem(
-                f"ENV.{name}: the environment says {got!r}, the config {value!r}; ms-swift would take the first: "
+                f"ENV.{name}: the environment has {got!r}, the config {value!r}; ms-swift would use the environment's: "
                 "remove one of the two",
                 permanent=True,
             )
-
-
-def visible_gpus() -> list[str]:
-    """Return the name of each GPU that this container sees; empty without a driver."""
-    try:
-        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        output = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [line.strip() for line in output.splitlines() if line.strip()]
 
 
 def _gpus(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
@@ -111,11 +100,11 @@ def _gpus(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
         seen = f"{len(names)} ({', '.join(names)})" if names else "none"
         yield Problem(
             f"GPUs: {seen} visible, need {needs.gpus}; look at `kubectl describe pod` and gpu.resourceName",
-            permanent=False,  # a node with a broken GPU: another one may do
+            permanent=False,  # a node with a broken GPU: another node may work
         )
     processes = config.env.get("NPROC_PER_NODE", "1")
     if processes != str(needs.gpus):
-        yield Problem(f"ENV.NPROC_PER_NODE: got {processes}, need {needs.gpus} (one process a GPU)", permanent=True)
+        yield Problem(f"ENV.NPROC_PER_NODE: got {processes}, need {needs.gpus} (one process per GPU)", permanent=True)
 
 
 def _data_marker(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
@@ -137,7 +126,7 @@ def _data_marker(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
         if path.parent == marker.parent and path.is_file() and sizes.get(str(path)) != path.stat().st_size:
             expected = sizes.get(str(path), "no such file")
             yield Problem(
-                f"{path}: {path.stat().st_size} bytes, {marker.name} says {expected}; {way_out}", permanent=True
+                f"{path}: {path.stat().st_size} bytes, need {expected} as in {marker.name}; {way_out}", permanent=True
             )
 
 
@@ -164,7 +153,7 @@ def _model(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
         if not (folder / "config.json").is_file():
             yield Problem(f"model: {folder} has no config.json; give a folder in Hugging Face format", permanent=True)
         elif not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
-            yield Problem(f"model: {folder} holds no weights (*.safetensors); copy the whole model", permanent=True)
+            yield Problem(f"model: {folder} has no weights (*.safetensors); copy the whole model", permanent=True)
 
 
 def _token(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
@@ -195,7 +184,7 @@ def _disk(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
 
 
 def _port(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
-    """Check the rendezvous port on the node that serves it; a single node takes any free port instead."""
+    """Check the rendezvous port on node 0, which listens on it; a single node uses any free port."""
     place = read_place({**config.env, **os.environ})
     if place.nodes == 1 or place.rank != 0:
         return

@@ -1,4 +1,4 @@
-"""One training run from its config to its report: skip, check, resume, train, tell."""
+"""One training run from its config to its report: skip, check, resume, train, report."""
 
 import json
 import os
@@ -17,21 +17,21 @@ from vlm_sft.runs.report import RunReport, evidence, is_finished, read_report, t
 from vlm_sft.runs.swift_config import SwiftConfig
 from vlm_sft.stop_signals import StopSignals
 from vlm_sft.train.failure import Kills, explain, read_failures, read_kills, unreadable_checkpoint
-from vlm_sft.train.launch import launch
-from vlm_sft.train.nodes.node_group import call_roll
+from vlm_sft.train.nodes.node_group import wait_for_all_nodes
 from vlm_sft.train.nodes.place import Place, read_place
 from vlm_sft.train.nodes.waiting import StoppedWaitingError, waiting
 from vlm_sft.train.preflight import Needs, problems
 from vlm_sft.train.run_data import changed_data, data_files
+from vlm_sft.train.trainer import launch
 
 
 class Exit(IntEnum):
     """Exit codes that the chart's podFailurePolicy knows."""
 
     FINISHED = 0
-    FAILED = 1  # worth another try: counts against backoffLimit
-    CONFIG = EXIT_CONFIG  # the next pod would fail the same way: the Job fails at once
-    STOPPED = 75  # EX_TEMPFAIL: stopped on request with everything saved; does not count as a failure
+    FAILED = 1  # another try may succeed: counts against backoffLimit
+    CONFIG = EXIT_CONFIG  # every pod would fail the same way: the Job fails at once
+    STOPPED = 75  # EX_TEMPFAIL: stopped on request, everything is saved; does not count as a failure
 
 
 def train(
@@ -39,104 +39,105 @@ def train(
     needs: Needs,
     grace_s: float,
     rendezvous_s: float,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     signals: StopSignals,
 ) -> Exit:
-    """Bring a run to its end, from wherever it stands.
+    """Start or resume a run and train to its end.
 
     Args:
-        config: ms-swift's config; its `output_dir` is the run directory and belongs to this config alone.
-        needs: what the preflight must find.
+        config: ms-swift's config; its `output_dir` is the run directory, used by this config alone.
+        needs: what the preflight requires.
         grace_s: seconds for the last save after SIGTERM.
-        rendezvous_s: seconds until all nodes must be there.
-        say: takes one line for the log.
+        rendezvous_s: seconds until all nodes must be connected.
+        log: takes one line for the log.
         signals: counts the requests to stop.
     """
     run_dir = config.output_dir
     place = read_place({**config.env, **os.environ})
     if is_finished(run_dir):
-        return _already_finished(run_dir, say)
+        return _already_finished(run_dir, log)
     world_size = int(config.env.get("NPROC_PER_NODE", "1")) * place.nodes
-    resume_from = _resume_point(run_dir, world_size, needs.min_free_gib, say) if place.rank == 0 else None
+    resume_from = _resume_point(run_dir, world_size, needs.min_free_gib, log) if place.rank == 0 else None
     failed = problems(config, needs)
     for problem in failed:
-        say(f"error: {problem.message}")
+        log(f"error: {problem.message}")
     if failed:
         return Exit.CONFIG if any(problem.permanent for problem in failed) else Exit.FAILED
 
     run_dir.mkdir(parents=True, exist_ok=True)
     if place.rank == 0 and (changed := changed_data(config, resuming=resume_from is not None)):
-        say(f"error: {changed}")
+        log(f"error: {changed}")
         return Exit.CONFIG
     try:
-        wait = waiting(run_dir, rendezvous_s, signals, say)
+        wait = waiting(run_dir, rendezvous_s, signals, log)
         wait("this node", 0)
-        gang, attempt = call_roll(place, str(run_dir), resume_from, wait)
+        group, attempt = wait_for_all_nodes(place, str(run_dir), resume_from, wait)
     except StoppedWaitingError:
         if is_finished(run_dir):
-            return _already_finished(run_dir, say)
-        say("stopped on request before the start")
+            return _already_finished(run_dir, log)
+        log("stopped on request before the start")
         return Exit.STOPPED
-    say(f"resuming from {attempt.resume_from}" if attempt.resume_from else f"starting in {run_dir}")
-    with gang, tempfile.TemporaryDirectory(prefix="vlm-sft-") as folder:
+    log(f"resuming from {attempt.resume_from}" if attempt.resume_from else f"starting in {run_dir}")
+    with group, tempfile.TemporaryDirectory(prefix="vlm-sft-") as folder:
         started = Started(time.monotonic(), Path(folder), attempt.resume_from, read_kills().count)
-        ended = supervise(launch(config, place, attempt, started.folder), started.folder, grace_s, say, signals, gang)
-        code = _outcome(config, place, world_size, started, ended, say)
-        gang.leave(stopped=code is Exit.STOPPED)
+        command = launch(config, place, attempt, started.folder)
+        ended = supervise(command, started.folder, grace_s, log, signals, group.ended)
+        code = _outcome(config, place, world_size, started, ended, log)
+        group.leave(stopped=code is Exit.STOPPED)
     return code
 
 
 @dataclass(frozen=True)
 class Started:
-    """What was so when the trainer was started."""
+    """State at trainer start, compared after the trainer exits."""
 
     at_s: float  # monotonic
-    folder: Path  # of this attempt: what the ranks leave
+    folder: Path  # of this attempt: the ranks write into it
     resume_from: Path | None
-    kills: int  # that the kernel had counted before
+    kills: int  # out-of-memory kills that the kernel had counted
 
 
-def _resume_point(run_dir: Path, world_size: int, min_free_gib: float, say: Callable[[str], None]) -> Path | None:
-    """Return the checkpoint to go on from; newer ones that are incomplete make way for it, and for space if need be."""
+def _resume_point(run_dir: Path, world_size: int, min_free_gib: float, log: Callable[[str], None]) -> Path | None:
+    """Return the checkpoint to resume from; newer incomplete ones are renamed, or deleted where space is short."""
     newest, rejected = newest_complete(run_dir, world_size)
     for checkpoint, lack in rejected:
-        say(f"passing over {checkpoint.name}: {lack}; it is now {set_aside(checkpoint, INCOMPLETE).name}")
-    free_space(run_dir, min_free_gib, say)
+        log(f"skipping {checkpoint.name}: {lack}; renamed to {set_aside(checkpoint, INCOMPLETE).name}")
+    free_space(run_dir, min_free_gib, log)
     return newest
 
 
-def _already_finished(run_dir: Path, say: Callable[[str], None]) -> Exit:
+def _already_finished(run_dir: Path, log: Callable[[str], None]) -> Exit:
     report = read_report(run_dir) or {}
-    say(f"{run_dir}: already finished at step {report.get('steps')}; nothing to do")
+    log(f"{run_dir}: already finished at step {report.get('steps')}; nothing to do")
     return Exit.FINISHED
 
 
 def _outcome(
-    config: SwiftConfig, place: Place, world_size: int, started: Started, ended: Ended, say: Callable[[str], None]
+    config: SwiftConfig, place: Place, world_size: int, started: Started, ended: Ended, log: Callable[[str], None]
 ) -> Exit:
-    """Write the report, or say what failed; return the exit code."""
+    """Write the report, or log what failed; return the exit code."""
     run_dir = config.output_dir
     record = ended_record(started.folder / RECORD, run_dir, world_size, ended.returncode)
     if record is None:
-        return _failure(config, world_size, started, ended, say)
+        return _failure(config, world_size, started, ended, log)
     if ended.returncode != 0:
-        say(f"ms-swift ended with exit code {ended.returncode} after its last checkpoint was whole: nothing is lost")
+        log(f"ms-swift ended with exit code {ended.returncode} after its last checkpoint was complete: nothing is lost")
     finished = not record["stop_requested"] or record["steps"] >= record["max_steps"]
-    # Every node of a finished run writes the report, all the same one: whichever pod is lost now is not waited for.
+    # Every node of a finished run writes the same report, so that the loss of a pod at this point does not matter.
     if finished or place.rank == 0:
         seconds = time.monotonic() - started.at_s
         status = "finished" if finished else "stopped"
         write_report(run_dir, _report(status, config, record, started.resume_from, seconds, world_size))
     if place.rank == 0:
-        say(table(read_report(run_dir) or {}))
+        log(table(read_report(run_dir) or {}))
     return Exit.FINISHED if finished else Exit.STOPPED
 
 
 def ended_record(path: Path, run_dir: Path, world_size: int, returncode: int) -> dict[str, Any] | None:
-    """Return what the ranks recorded at the end of training; None when they did not get there.
+    """Return what the ranks recorded at the end of training; None when they did not reach it.
 
-    A bad exit code alone does not tell: seen once, a rank of a gloo group aborted while Python shut down ("terminate
-    called without an active exception"), after checkpoint and record were written. Then the checkpoint has to be whole.
+    A non-zero exit code does not prove a failure: a rank of a gloo group was seen to abort at Python's shutdown
+    ("terminate called without an active exception"), after checkpoint and record. Then the checkpoint must be complete.
     """
     if not path.is_file():
         return None
@@ -147,26 +148,26 @@ def ended_record(path: Path, run_dir: Path, world_size: int, returncode: int) ->
     return record if checkpoint is not None and checkpoint.name == f"checkpoint-{record['steps']}" else None
 
 
-def _failure(config: SwiftConfig, world_size: int, started: Started, ended: Ended, say: Callable[[str], None]) -> Exit:
-    """Say how the trainer failed and choose the exit code."""
+def _failure(config: SwiftConfig, world_size: int, started: Started, ended: Ended, log: Callable[[str], None]) -> Exit:
+    """Log how the trainer failed and return the exit code."""
     if ended.stop_requested:
-        say("stopped on request before the first save; the run continues from its last complete checkpoint")
+        log("stopped on request before the first save; the run resumes from its last complete checkpoint")
         return Exit.STOPPED
     newest, _ = newest_complete(config.output_dir, world_size)
     failures, kills = read_failures(started.folder), read_kills()
     kills = Kills(kills.count - started.kills, kills.limit_gib)
-    say(f"error: {explain(config, ended.returncode, failures, kills, size_gib(newest) if newest else None)}")
+    log(f"error: {explain(config, ended.returncode, failures, kills, size_gib(newest) if newest else None)}")
     used, unreadable = started.resume_from, unreadable_checkpoint(failures)
     if used is not None and unreadable is not None and older(used, world_size) is not None:
         moved = set_aside(used, UNREADABLE)
-        say(f"{used.name} could not be loaded and is now {moved.name}: the next try goes on from the one before")
+        log(f"{used.name} could not be loaded, renamed to {moved.name}: the next try resumes from the one before")
     return Exit.FAILED
 
 
 def _report(
     status: str, config: SwiftConfig, record: dict[str, Any], resume_from: Path | None, seconds: float, world_size: int
 ) -> RunReport:
-    """Join what the ranks recorded with what only the supervisor knows."""
+    """Combine what the ranks recorded with what only the supervisor knows."""
     checkpoint, _ = newest_complete(config.output_dir, world_size)
     return RunReport(
         status=status,

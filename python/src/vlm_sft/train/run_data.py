@@ -1,4 +1,4 @@
-"""The data that a run began with: a resumed run must read the same, or its steps would be skipped in other rows.
+"""The data that a run started with. A resumed run must read the same rows: it skips those of its finished steps.
 
 `data.json` in the run directory: {"/outputs/fire_bc/fire_bc_train.jsonl": {"bytes": 123456, "ends_sha256": "9f86..."}}
 """
@@ -12,9 +12,7 @@ from vlm_sft.atomic_file import atomic_write
 from vlm_sft.runs.swift_config import SwiftConfig
 
 FILE = "data.json"
-END_BYTES = (
-    1 << 20
-)  # hashed at both ends: other rows of the same total size show there, and it costs no read of the rest
+END_BYTES = 1 << 20  # hashed at both ends: finds other rows of the same total size without reading the whole file
 
 
 def data_files(config: SwiftConfig) -> dict[str, int]:
@@ -24,7 +22,7 @@ def data_files(config: SwiftConfig) -> dict[str, int]:
 
 
 def changed_data(config: SwiftConfig, *, resuming: bool) -> str | None:
-    """Remember the data of a new run; return what changed since then when one is resumed."""
+    """Record the data of a new run; return what has changed since then when a run is resumed."""
     path = config.output_dir / FILE
     now = {name: {"bytes": size, "ends_sha256": _ends(Path(name))} for name, size in data_files(config).items()}
     if resuming and path.is_file():
@@ -32,9 +30,9 @@ def changed_data(config: SwiftConfig, *, resuming: bool) -> str | None:
         for name in {**before, **now}:
             was, got = before.get(name, {"bytes": "no"}), now.get(name, {"bytes": "no"})
             if was != got:
-                change = f"{got['bytes']} bytes, but this run began with {was['bytes']}"
+                change = f"{got['bytes']} bytes, but this run started with {was['bytes']}"
                 if was["bytes"] == got["bytes"]:
-                    change = f"{got['bytes']} bytes as before, but with other content than this run began with"
+                    change = f"{got['bytes']} bytes as at the start of this run, but with other content"
                 return f"{name}: {change}; restore the data, or start a new run: delete {config.output_dir}"
         return None
     with atomic_write(path) as file:

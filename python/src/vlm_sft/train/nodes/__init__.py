@@ -1,1 +1,1 @@
-"""The nodes of a run: which one this is, and the wait for the others."""
+"""The nodes of a run: the place of this node, and the wait for the others."""

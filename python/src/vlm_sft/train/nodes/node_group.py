@@ -1,10 +1,13 @@
-"""The nodes of a run as a gang: they start together from one checkpoint, and when one is gone the others end too.
+"""The nodes of a run as one group: they start together from one checkpoint, and all end when one of them ends.
 
-torchrun's static rendezvous gives none of that: a new pod joins the store of an attempt that is just ending, nodes that
-read a shared claim through caches may resume from different checkpoints, and ranks under NCCL wait for a lost peer up
-to `ddp_timeout`. So the supervisors call the roll first. Node 0 listens on MASTER_PORT until every other node has said
-hello, answers all of them with the attempt's id and its checkpoint, and leaves the port to torchrun. The connections
-stay open: one that closes is a node that has ended.
+torchrun's static rendezvous guarantees none of that:
+- a new pod joins the store of an attempt that is just ending,
+- nodes that read a shared claim through caches may resume from different checkpoints,
+- ranks under NCCL wait up to `ddp_timeout` for a lost peer.
+
+So the supervisors connect first. Node 0 listens on MASTER_PORT until every other node has completed the handshake,
+sends all of them the attempt's id and its checkpoint, and leaves the port to torchrun. The connections stay open: a
+connection that closes means that its node has ended.
 """
 
 import contextlib
@@ -18,16 +21,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from vlm_sft.launch.supervisor import Peer
 from vlm_sft.train.nodes.place import Place
 
-HERE = {"vlm-sft": "here"}  # node 0 is calling the roll; torchrun's store, on the same port later, would not say so
-STOPPED = b"s"  # said before closing by a node that was asked to stop
-ANSWER_S = 10.0  # for one line from a supervisor that is there
-PAUSE_S = 1.0  # between two tries, so that a name is looked up anew each time
-# A peer whose machine is gone sends nothing any more: it is given up after 30 + 6 x 15 s.
+WAITING = {"vlm-sft": "waiting"}  # node 0's part of the handshake; torchrun's store, later on this port, never sends it
+STOPPED = b"s"  # sent before closing by a node that was requested to stop
+ANSWER_S = 10.0  # for one line from a supervisor that is running
+PAUSE_S = 1.0  # between two tries, each with a new name lookup
+# A peer whose machine is lost sends nothing any more; it counts as ended after 30 + 6 x 15 s.
 KEEPALIVE = ((socket.SO_KEEPALIVE, 1), (socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 6))
 
-Wait = Callable[[str, float], None]  # (what is waited for, seconds): sleeps, or raises when waiting is over
+Wait = Callable[[str, float], None]  # (what is missing, seconds): sleeps, or raises when waiting is over
 
 
 @dataclass(frozen=True)
@@ -38,43 +42,35 @@ class Attempt:
     resume_from: Path | None
 
 
-@dataclass(frozen=True)
-class Peer:
-    """A node that has ended, and whether it had been asked to."""
-
-    rank: int
-    stopped: bool
-
-
-class Gang:
+class NodeGroup:
     """Open connections to the other nodes: node 0 has one to each, the others have one to node 0."""
 
     def __init__(self, connections: dict[int, socket.socket]) -> None:
         self._connections = connections
         self._ended: Peer | None = None
 
-    def __enter__(self) -> "Gang":
-        """Nothing to do: the roll has been called."""
+    def __enter__(self) -> "NodeGroup":
+        """Return the group, whose connections are open already."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Leave without a word: to the others this node is lost."""
+        """Close the connections without a message: the others report this node as lost."""
         self.leave(stopped=False)
 
     def ended(self) -> Peer | None:
-        """Return the first node that has ended, or None while all are there."""
+        """Return the first node that has ended, or None while all are connected."""
         for rank, connection in self._connections.items():
             if self._ended is None and select.select([connection], [], [], 0)[0]:
                 self._ended = Peer(rank, stopped=_receive(connection) == STOPPED)
         return self._ended
 
-    def kept(self) -> "Gang":
-        """Return the connections in a gang of their own, so that leaving this one closes none."""
-        gang, self._connections = Gang(self._connections), {}
-        return gang
+    def kept(self) -> "NodeGroup":
+        """Move the connections to a new group, so that leaving this one closes none."""
+        group, self._connections = NodeGroup(self._connections), {}
+        return group
 
     def leave(self, *, stopped: bool) -> None:
-        """Close the connections, telling the others whether this node was asked to stop."""
+        """Close the connections and report whether this node was requested to stop."""
         for connection in self._connections.values():
             if stopped:
                 with contextlib.suppress(OSError):
@@ -83,23 +79,23 @@ class Gang:
         self._connections = {}
 
 
-def call_roll(place: Place, run: str, resume_from: Path | None, wait: Wait) -> tuple[Gang, Attempt]:
-    """Wait until all nodes of this attempt are there; return the connections and what node 0 decided.
+def wait_for_all_nodes(place: Place, run: str, resume_from: Path | None, wait: Wait) -> tuple[NodeGroup, Attempt]:
+    """Wait until all nodes of this attempt are connected; return the connections and what node 0 decided.
 
     Args:
-        place: which node this is.
-        run: the run directory; nodes of another run are turned away.
-        resume_from: node 0's choice; the other nodes' is not asked for.
-        wait: called with what is waited for; raises when there is no more waiting.
+        place: rank and address of this node.
+        run: the run directory; nodes of another run are refused.
+        resume_from: node 0's choice; the other nodes' choice is ignored.
+        wait: called with what is missing; raises when waiting is over.
     """
     if place.nodes == 1:
-        return Gang({}), Attempt("", resume_from)
+        return NodeGroup({}), Attempt("", resume_from)
     _resolve(place, wait)
     return _lead(place, run, resume_from, wait) if place.rank == 0 else _follow(place, run, wait)
 
 
 def _resolve(place: Place, wait: Wait) -> None:
-    """Wait until the name of node 0 is known here: a pod's name appears some time after the pod."""
+    """Wait until the name of node 0 can be resolved: a pod's name appears some time after the pod."""
     while True:
         try:
             socket.getaddrinfo(place.master, place.port, type=socket.SOCK_STREAM)
@@ -109,52 +105,52 @@ def _resolve(place: Place, wait: Wait) -> None:
             return
 
 
-def _lead(place: Place, run: str, resume_from: Path | None, wait: Wait) -> tuple[Gang, Attempt]:
-    there: dict[int, socket.socket] = {}
-    with Gang(there) as early, _server(place.port) as server:  # closes what is there when the wait is over too soon
+def _lead(place: Place, run: str, resume_from: Path | None, wait: Wait) -> tuple[NodeGroup, Attempt]:
+    joined: dict[int, socket.socket] = {}
+    with NodeGroup(joined) as early, _server(place.port) as server:  # closes all connections when the wait fails
         while True:
-            for left in [rank for rank, connection in there.items() if select.select([connection], [], [], 0)[0]]:
-                there.pop(left).close()  # it ended while it waited for the others
-            missing = ", ".join(str(rank) for rank in range(1, place.nodes) if rank not in there)
+            for left in [rank for rank, connection in joined.items() if select.select([connection], [], [], 0)[0]]:
+                joined.pop(left).close()  # it ended while it waited for the others
+            missing = ", ".join(str(rank) for rank in range(1, place.nodes) if rank not in joined)
             if not missing:
                 break
-            wait(f"MASTER_PORT: node 0 listens on {place.port}; nodes that have not said hello: {missing}", 0)
+            wait(f"MASTER_PORT: node 0 waits for all nodes on {place.port}; not connected yet: {missing}", 0)
             if not select.select([server], [], [], PAUSE_S)[0]:
                 continue
             connection, _ = server.accept()
-            rank = _hello(connection, place, run)
+            rank = _handshake(connection, place, run)
             if rank is None:
                 connection.close()
                 continue
-            if rank in there:
-                there[rank].close()  # the pod that this one replaces
-            there[rank] = connection
-        gang = early.kept()
+            if rank in joined:
+                joined[rank].close()  # the pod that this one replaces
+            joined[rank] = connection
+        group = early.kept()
     attempt = Attempt(uuid.uuid4().hex, resume_from)
-    for connection in there.values():
-        with contextlib.suppress(OSError):  # it is gone already; `Gang.ended` will tell
+    for connection in joined.values():
+        with contextlib.suppress(OSError):  # it has ended already; `NodeGroup.ended` reports it
             _send(connection, {"id": attempt.id, "resume_from": str(resume_from or "")})
-    return gang, attempt
+    return group, attempt
 
 
-def _hello(connection: socket.socket, place: Place, run: str) -> int | None:
-    """Return which node of this run is calling, or None when it is none."""
+def _handshake(connection: socket.socket, place: Place, run: str) -> int | None:
+    """Return the rank of the node of this run at the other end, or None when it is none of them."""
     _keep_alive(connection)
     connection.settimeout(ANSWER_S)
-    said = _line(connection)
-    if not said or said.get("run") != run or said.get("nodes") != place.nodes:
+    got = _line(connection)
+    if not got or got.get("run") != run or got.get("nodes") != place.nodes:
         return None
-    rank = said.get("rank")
+    rank = got.get("rank")
     if not isinstance(rank, int) or not 0 < rank < place.nodes:
         return None
     try:
-        _send(connection, HERE)
+        _send(connection, WAITING)
     except OSError:
         return None
     return rank
 
 
-def _follow(place: Place, run: str, wait: Wait) -> tuple[Gang, Attempt]:
+def _follow(place: Place, run: str, wait: Wait) -> tuple[NodeGroup, Attempt]:
     where = f"{place.master}:{place.port}"
     while True:
         try:
@@ -162,19 +158,19 @@ def _follow(place: Place, run: str, wait: Wait) -> tuple[Gang, Attempt]:
         except OSError as error:
             wait(f"MASTER_ADDR: {where}: {error.strerror or error}", PAUSE_S)
             continue
-        with Gang({0: connection}) as early:  # closes it, unless this is the roll that was looked for
-            attempt = _answer(connection, {"run": run, "nodes": place.nodes, "rank": place.rank}, where, wait)
+        with NodeGroup({0: connection}) as early:  # closes it, unless node 0 of this run answers
+            attempt = _join(connection, {"run": run, "nodes": place.nodes, "rank": place.rank}, where, wait)
             if attempt is not None:
                 return early.kept(), attempt
-        wait(f"MASTER_ADDR: {where} is not calling the roll of {run}; an earlier attempt may still be ending", PAUSE_S)
+        wait(f"MASTER_ADDR: {where} is not waiting for nodes of {run}; an earlier attempt may still be ending", PAUSE_S)
 
 
-def _answer(connection: socket.socket, hello: Mapping[str, object], where: str, wait: Wait) -> Attempt | None:
-    """Say hello and wait for the start; None when the other end does not call this roll, or ends before it is full."""
+def _join(connection: socket.socket, this_node: Mapping[str, object], where: str, wait: Wait) -> Attempt | None:
+    """Complete the handshake and wait for the start; None when the other end is not node 0 of this run, or ends."""
     _keep_alive(connection)
     try:
-        _send(connection, hello)
-        if _line(connection) != HERE:
+        _send(connection, this_node)
+        if _line(connection) != WAITING:
             return None
         while not select.select([connection], [], [], PAUSE_S)[0]:
             wait(f"MASTER_ADDR: {where} waits for the other nodes", 0)
@@ -189,7 +185,7 @@ def _answer(connection: socket.socket, hello: Mapping[str, object], where: str, 
 def _server(port: int) -> socket.socket:
     """Listen for IPv6 and IPv4 where the machine has both."""
     if socket.has_dualstack_ipv6():
-        with contextlib.suppress(OSError):  # IPv6 is compiled in and switched off
+        with contextlib.suppress(OSError):  # IPv6 is compiled in but switched off
             return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
     return socket.create_server(("", port))
 
@@ -214,7 +210,7 @@ def _receive(connection: socket.socket) -> bytes:
 
 
 def _line(connection: socket.socket) -> dict[str, Any] | None:
-    """Return one line that is a JSON object, or None: the other end speaks something else, or nothing."""
+    """Return one line that is a JSON object, or None: the other end sends something else, or nothing."""
     text = b""
     while not text.endswith(b"\n") and len(text) < 8192:
         byte = _receive(connection)

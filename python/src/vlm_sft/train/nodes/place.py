@@ -1,4 +1,4 @@
-"""Which of a run's nodes this one is: from the variables that the chart sets, or from those of a Kubeflow TrainJob."""
+"""The place of this node in a run, from the variables that the chart or a Kubeflow TrainJob sets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from vlm_sft.errors import ConfigError
 
 DEFAULT_PORT = 29500  # torchrun's own
-# A TrainJob sets torchrun's names; ms-swift and the chart use those without the prefix.
+# The names of ms-swift and the chart; a TrainJob sets torchrun's names, with the prefix PET_.
 NAMES = ("NNODES", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 

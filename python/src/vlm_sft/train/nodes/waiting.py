@@ -1,4 +1,4 @@
-"""Waiting for the other nodes: bounded, told once a minute, and over when there is nothing left to wait for."""
+"""Waiting for the other nodes: with a time limit, logged once a minute, ended by a stop request or a finished run."""
 
 import time
 from collections.abc import Callable
@@ -8,38 +8,38 @@ from vlm_sft.errors import UserError
 from vlm_sft.runs.report import is_finished
 from vlm_sft.stop_signals import StopSignals
 
-TELL_EVERY_S = 60.0
+LOG_EVERY_S = 60.0
 WAY_OUT = "look at the other pods of this Job (kubectl get pods): pending, or failed? and at its headless Service"
 
 
 class StoppedWaitingError(Exception):
-    """A stop was asked for, or another node has finished the run, before all nodes were there."""
+    """A stop was requested, or another node has finished the run, before all nodes were connected."""
 
 
 def waiting(
-    run_dir: Path, limit_s: float, signals: StopSignals, say: Callable[[str], None]
+    run_dir: Path, limit_s: float, signals: StopSignals, log: Callable[[str], None]
 ) -> Callable[[str, float], None]:
-    """Return the `wait` of `gang.call_roll`: it sleeps, or raises when waiting is over.
+    """Return the `wait` of `wait_for_all_nodes`: it sleeps, or raises when waiting is over.
 
     Args:
-        run_dir: when its report says finished, another node has brought the run to its end.
-        limit_s: seconds until the wait fails, so that the pod is tried again and its GPUs are free until then.
+        run_dir: a report there with status finished means that another node has finished the run.
+        limit_s: seconds until the wait fails; the pod then ends, frees its GPUs and is retried.
         signals: a stop request ends the wait.
-        say: takes one line for the log.
+        log: takes one line for the log.
     """
     began_s = time.monotonic()
-    told_s = began_s
+    logged_s = began_s
 
-    def wait(waited_for: str, pause_s: float) -> None:
-        nonlocal told_s
+    def wait(missing: str, pause_s: float) -> None:
+        nonlocal logged_s
         if signals.count or is_finished(run_dir):
             raise StoppedWaitingError
         now_s = time.monotonic()
         if now_s - began_s > limit_s:
-            raise UserError(f"{waited_for} (for {limit_s:.0f} s); {WAY_OUT}")
-        if now_s - told_s > TELL_EVERY_S:
-            told_s = now_s
-            say(f"waiting for {now_s - began_s:.0f} s: {waited_for}")
+            raise UserError(f"{missing} (for {limit_s:.0f} s); {WAY_OUT}")
+        if now_s - logged_s > LOG_EVERY_S:
+            logged_s = now_s
+            log(f"waiting for {now_s - began_s:.0f} s: {missing}")
         time.sleep(pause_s)
 
     return wait

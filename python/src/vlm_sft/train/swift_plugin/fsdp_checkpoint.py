@@ -1,7 +1,7 @@
-"""What FSDP2's checkpoints lack. They are shards alone, and ms-swift (4.6) writes nothing beside them.
+"""Completes FSDP2's checkpoints, for which ms-swift (4.6) writes only shards.
 
-Without args.json nobody knows what was trained, and without the adapter's two files a LoRA run cannot be resumed by
-ms-swift, nor evaluated, exported or served.
+args.json describes what was trained. Without the two files of the adapter, ms-swift can neither resume a LoRA run nor
+evaluate, export or serve it.
 """
 
 import shutil
@@ -15,14 +15,13 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 
 
 def complete(model: torch.nn.Module, checkpoint: Path) -> None:
-    """Put a LoRA adapter as one file, and last of all args.json, beside the shards. All ranks call it."""
+    """Write a LoRA adapter as one file, and then args.json, into the checkpoint. All ranks must call it."""
     if isinstance(model, PeftModel):
         options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
         gathered: dict[str, Any] = get_model_state_dict(model, options=options)  # on the first rank
         if dist.get_rank() == 0:
-            whole = {
-                name: tensor.clone() for name, tensor in gathered.items()
-            }  # on a CPU some are still being gathered
+            # clone: on a CPU some tensors are still being gathered
+            whole = {name: tensor.clone() for name, tensor in gathered.items()}
             model.save_pretrained(str(checkpoint), state_dict=whole, selected_adapters=["default"])
     if dist.get_rank() == 0:
         shutil.copy(checkpoint.parent / "args.json", checkpoint)

@@ -1,6 +1,6 @@
-"""Callbacks of `megatron sft`: what run_recorder.py is for `swift sft`, on ms-swift's Megatron trainer.
+"""Callbacks of `megatron sft`: the counterpart of run_recorder.py for ms-swift's Megatron trainer.
 
-Its trainer knows no tokens and holds each weight in parts, so a record has neither tokens nor fingerprints.
+That trainer counts no tokens and splits each weight, so its record has neither tokens nor fingerprints.
 """
 
 import os
@@ -15,7 +15,7 @@ from vlm_sft.train.swift_plugin.run_recorder import ATTEMPT, gather, peak_memory
 
 
 class RunRecorder(MegatronCallback):  # type: ignore[misc]
-    """Writes `record.json` on the first rank of each node; all ranks take part in gathering."""
+    """Writes `record.json` on the first rank of each node; all ranks must call it, because values are gathered."""
 
     def on_train_begin(self) -> None:
         """Record the process group and the batch as they are before the first step."""
@@ -35,7 +35,7 @@ class RunRecorder(MegatronCallback):  # type: ignore[misc]
             "effective_batch_size": args.global_batch_size,
             "max_steps": args.train_iters,
             "first_step": self.state.iteration,
-            "trainable_parameters": sum(  # of this rank's part of the model
+            "trainable_parameters": sum(  # in this rank's part of the model
                 p.numel() for model in self.trainer.wrapped_models for p in model.parameters() if p.requires_grad
             ),
             "initial_fingerprints": [None],
@@ -43,12 +43,12 @@ class RunRecorder(MegatronCallback):  # type: ignore[misc]
         }
 
     def on_log(self, logs: dict[str, Any]) -> None:
-        """Collect the losses, which the ranks of the last pipeline stage alone have."""
+        """Collect the losses, which only the ranks of the last pipeline stage have."""
         if "loss" in logs:
             self.losses.append(float(logs["loss"]))
 
     def on_train_end(self) -> None:
-        """Record how the run ended and write the file once a node; all ranks wait for it."""
+        """Record how the run ended and write the file once per node; all ranks wait for it."""
         state = self.state
         losses = gather(self.losses)[-1]
         epochs = self.args.num_train_epochs
@@ -75,21 +75,21 @@ class RunRecorder(MegatronCallback):  # type: ignore[misc]
 
 
 class StopOnRequest(MegatronCallback):  # type: ignore[misc]
-    """Ends the run after this step when any rank sees the stop file; ms-swift's `default_flow` comes next and saves."""
+    """Ends the run after this step when any rank sees the stop file; ms-swift's `default_flow` runs next and saves."""
 
     requested = False
 
     def on_step_end(self) -> None:
-        """Agree with all ranks, and let the loop of ms-swift's trainer end here: its last step is saved."""
+        """Agree with all ranks, and make this step the last one of ms-swift's training loop, which saves it."""
         args, state = self.args, self.state
-        asked = any(gather((ATTEMPT / "stop").exists()))
-        if asked and state.iteration < args.train_iters:
+        requested = any(gather((ATTEMPT / "stop").exists()))
+        if requested and state.iteration < args.train_iters:
             StopOnRequest.requested = True
             args.train_iters = state.iteration
             args.eval_iters = 0
 
 
 def register() -> None:
-    """Make the callbacks known to ms-swift under the names that `vlm_sft.train.launch` gives it."""
+    """Register the callbacks with ms-swift under the names that `vlm_sft.train.trainer` uses."""
     megatron_callbacks_map["run_recorder"] = RunRecorder
     megatron_callbacks_map["stop_on_request"] = StopOnRequest

@@ -1,6 +1,6 @@
-"""Plug-in for `megatron sft`: registers the callbacks of a run.
+"""Plug-in for `megatron sft`: registers the callbacks of a training run.
 
-`swift infer` and `swift export` load it too, where a checkpoint's args.json names it, in images without Megatron.
+`swift infer` and `swift export` load it too when a checkpoint's args.json names it, also in images without Megatron.
 """
 
 import os

@@ -1,11 +1,12 @@
-"""Plug-in for ms-swift's `external_plugins`: records what a run really was, and stops it when it is asked to.
+"""Plug-in for ms-swift's `external_plugins`: records facts of a run, and stops it on request.
 
-Two callbacks, both named on ms-swift's command line by `vlm_sft.train.launch`:
-`run_recorder` writes facts that only the ranks know (was it one process group, what was the batch, did all ranks end
-with the same weights) to `record.json` in VLM_SFT_ATTEMPT_DIR, a folder of this node and this attempt;
-`stop_on_request` is ms-swift's own graceful exit with the file `stop` of that folder.
-An error that ends a rank is left there too, as `rank-<N>.json`: see `vlm_sft.train.failure`.
-This folder holds nothing else: ms-swift puts it at the front of `sys.path`.
+It has two callbacks, both named on ms-swift's command line by `vlm_sft.train.trainer`:
+- `run_recorder` writes what only the ranks know (one process group? which batch? the same weights at the end?) to
+  `record.json` in VLM_SFT_ATTEMPT_DIR, a folder of this node and this attempt.
+- `stop_on_request` is ms-swift's own graceful exit, triggered by the file `stop` in that folder.
+
+An error that ends a rank is written there too, as `rank-<N>.json`: see `vlm_sft.train.failure`.
+The folder of this module must hold only plug-ins: ms-swift puts it at the front of `sys.path`.
 """
 
 import hashlib
@@ -26,9 +27,9 @@ from swift.callbacks import TrainerCallback, callbacks_map
 from swift.callbacks.deepspeed_elastic import GracefulExitCallback
 from swift.utils import ShutdownManager
 
-# `swift infer` and `swift export` load this file too where a checkpoint's args.json names it: there is no attempt then.
+# Unset when `swift infer` or `swift export` load this file because a checkpoint's args.json names it.
 ATTEMPT = Path(os.environ.get("VLM_SFT_ATTEMPT_DIR", os.devnull))
-FINGERPRINT_LIMIT_BYTES = 2 << 30  # a rank-32 adapter of a 32B model is 1 GiB; full weights are not worth the copy
+FINGERPRINT_LIMIT_BYTES = 2 << 30  # a rank-32 adapter of a 32B model is 1 GiB; hashing full weights takes too long
 
 
 def gather(value: object) -> list[Any]:
@@ -58,7 +59,7 @@ def _trainable(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def peak_memory_gib() -> float:
-    """Return this rank's peak: of the GPU's allocator where there is one, else of the process's resident memory."""
+    """Return this rank's peak: of the GPU's allocator if there is a GPU, else of the process's resident memory."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         return torch.cuda.max_memory_reserved() / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # ru_maxrss is in KiB on Linux
@@ -71,8 +72,8 @@ def write(name: str, facts: dict[str, Any]) -> None:
     temporary.replace(ATTEMPT / name)
 
 
-def _leave_failure(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
-    """Let Python tell what ended this rank as ever, then leave it for the supervisor."""
+def _write_failure(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """Let Python print the error that ended this rank, then write it for the supervisor."""
     sys.__excepthook__(kind, error, at)
     lines = str(error).strip().splitlines() or [""]
     rank = int(os.environ.get("RANK", "0"))
@@ -89,22 +90,22 @@ def _leave_failure(kind: type[BaseException], error: BaseException, at: Tracebac
 
 
 class RunRecorder(TrainerCallback):  # type: ignore[misc]
-    """Writes `record.json` on the first rank of each node; all ranks take part in gathering."""
+    """Writes `record.json` on the first rank of each node; all ranks must call it, because values are gathered."""
 
-    def __init__(self, args: Any, trainer: Any) -> None:  # noqa: ANN401 - ms-swift's types need its whole import
+    def __init__(self, args: Any, trainer: Any) -> None:  # noqa: ANN401 - ms-swift's types need the whole package
         super().__init__(args, trainer)
-        args.include_num_input_tokens_seen = "non_padding"  # ms-swift's command line takes only true and false here
+        args.include_num_input_tokens_seen = "non_padding"  # ms-swift's command line accepts only true and false
         self.record: dict[str, Any] = {}
         self.started_s = 0.0
         self.tokens_before = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Record the process group, the batch and the adapter as they are before the first step."""
+        """Record the process group, the batch and the adapter before the first step."""
         ones = torch.ones(1, device=args.device)
         if dist.is_initialized():
             dist.all_reduce(ones)
         model = kwargs["model"]
-        ranks = args.world_size // self.trainer.template.sequence_parallel_size  # that see rows of their own
+        ranks = args.world_size // self.trainer.template.sequence_parallel_size  # with different rows
         trainable = _trainable(model)
         self.record = {
             "world_size": dist.get_world_size() if dist.is_initialized() else 1,
@@ -124,20 +125,20 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
         self.started_s = time.monotonic()
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Record once that every rank holds the same gradient: their data differ, so only a DDP group gets there."""
+        """Record the first gradient of every rank: their data differ, so equal gradients prove a DDP group."""
         if not self.record["gradient_fingerprints"]:
             gradients = {n: p.grad for n, p in _trainable(kwargs["model"]).items() if p.grad is not None}
             self.record["gradient_fingerprints"] = gather(fingerprint(gradients))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Make a checkpoint of shards one that a run can be resumed from."""
+        """Add to a sharded checkpoint what a resumed run needs."""
         if self.trainer.is_fsdp_enabled:
             from vlm_sft.train.swift_plugin.fsdp_checkpoint import complete
 
             complete(self.trainer.model, Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Record how the run ended and write the file once a node; all ranks wait for it."""
+        """Record how the run ended and write the file once per node; all ranks wait for it."""
         seconds = time.monotonic() - self.started_s
         tokens = int(state.num_input_tokens_seen) - self.tokens_before
         losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
@@ -164,7 +165,7 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
 
 
 class StopOnRequest(GracefulExitCallback):  # type: ignore[misc]
-    """ms-swift's graceful exit, looking at this run's own stop file: all ranks agree, save, and stop."""
+    """ms-swift's graceful exit, triggered by this run's own stop file: all ranks agree, save, and stop."""
 
     requested = False
 
@@ -173,7 +174,7 @@ class StopOnRequest(GracefulExitCallback):  # type: ignore[misc]
         self.shutdown_manager = ShutdownManager(stop_file=str(ATTEMPT / "stop"))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Stop after the save that a request led to, and remember that it was a request."""
+        """Stop after the save that the request caused, and record that it was a request."""
         stopping = control.should_training_stop
         control = super().on_save(args, state, control, **kwargs)
         if control.should_training_stop and not stopping:
@@ -184,4 +185,4 @@ class StopOnRequest(GracefulExitCallback):  # type: ignore[misc]
 callbacks_map["run_recorder"] = RunRecorder
 callbacks_map["stop_on_request"] = StopOnRequest
 if "VLM_SFT_ATTEMPT_DIR" in os.environ:
-    sys.excepthook = _leave_failure
+    sys.excepthook = _write_failure

@@ -1,0 +1,34 @@
+"""Wrong arguments of ms-swift are reported at their place in the values file, for the command that gets them."""
+
+# ruff: noqa: E501 - messages are compared whole
+
+from pathlib import Path
+
+import pytest
+from vlm_sft.genvalues.experiment import arguments_by_place, load_experiment
+from vlm_sft.genvalues.values.chart import Chart
+from vlm_sft.genvalues.values.helm import Setting
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_new_token: 8", "evaluate.args.max_new_token: swift infer of ms-swift 4.6.0 has no such argument; did you mean evaluate.args.max_new_tokens?"),
+        ("learning_rate: 1.0e-4", "evaluate.args.learning_rate: swift infer of ms-swift 4.6.0 has no such argument"),
+        ("temperature: cold", 'evaluate.args.temperature: got "cold" (string), need a number'),
+        ("infer_backend: vlm", 'evaluate.args.infer_backend: got "vlm" (string), need one of "vllm", "transformers", "sglang", "lmdeploy", "pt"; did you mean vllm?'),
+    ],
+)  # fmt: skip
+def test_a_wrong_argument_of_the_evaluation_is_reported_at_its_line(
+    text: str, message: str, chart: Chart, tmp_path: Path
+) -> None:
+    (tmp_path / "v.yaml").write_text(f"evaluate:\n  args:\n    {text}\n")
+    problems = load_experiment(chart, tmp_path / "v.yaml", [], [Setting("--set", "train.enabled=false")]).problems
+    assert [(p.line, p.text) for p in problems] == [(3, message)]
+
+
+@pytest.mark.parametrize(
+    ("backend", "command"), [({}, "sft"), ({"backend": "swift"}, "sft"), ({"backend": "megatron"}, "megatron")]
+)
+def test_arguments_are_checked_against_the_command_that_gets_them(backend: dict[str, str], command: str) -> None:
+    assert arguments_by_place({"train": backend}) == {("train", "args"): command, ("evaluate", "args"): "infer"}
