@@ -7,7 +7,7 @@
 {{- define "vlm-sft.kind" -}}
 {{- $launcher := eq .component "train" | ternary .root.Values.train.launcher "job" }}
 {{- $kinds := dict "job" (list "batch/v1" "Job") "jobset" (list "jobset.x-k8s.io/v1alpha2" "JobSet") "trainjob" (list "trainer.kubeflow.org/v1alpha1" "TrainJob") }}
-{{- $kind := get $kinds $launcher -}}
+{{- $kind := get $kinds $launcher | default (list "" "") -}}
 {{ dict "apiVersion" (first $kind) "kind" (last $kind) "group" (first $kind | dir) "resource" (printf "%ss" $launcher) | toJson }}
 {{- end }}
 
