@@ -199,11 +199,16 @@
 {{ $problems | toJson }}
 {{- end }}
 
+{{/* A quantity as it is written; a number without exponent, which printf would add. */}}
+{{- define "vlm-sft.plain" -}}
+{{ toJson . | trimAll "\"" }}
+{{- end }}
+
 {{/* A Kubernetes quantity as a number: bytes, or cores. Nothing for what is no quantity, such as 256GB; the schema reports it.
      Usage: {{ include "vlm-sft.quantity" "64Gi" }} */}}
 {{- define "vlm-sft.quantity" -}}
 {{- $units := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 }}
-{{- $text := toJson . | trimAll "\"" }}
+{{- $text := include "vlm-sft.plain" . }}
 {{- $unit := regexFind "[A-Za-z]*$" $text }}
 {{- if and (regexMatch "^[0-9]+([.][0-9]+)?[A-Za-z]*$" $text) (hasKey $units $unit) -}}
 {{ mulf (regexFind "^[0-9.]+" $text | float64) (get $units $unit) }}
@@ -227,13 +232,13 @@
 {{- if hasKey $limits $name }}
 {{- $limit := index $limits $name }}
 {{- if include "vlm-sft.exceeds" (list $request $limit) }}
-{{- $problems = append $problems (printf "%s.resources.requests.%s: %v is more than the limit of %v; raise the limit, or lower the request" $workload $name $request $limit) }}
+{{- $problems = append $problems (printf "%s.resources.requests.%s: %s is more than the limit of %s; raise the limit, or lower the request" $workload $name (include "vlm-sft.plain" $request) (include "vlm-sft.plain" $limit)) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if and (hasKey $values "shmSize") (hasKey $limits "memory") }}
 {{- if include "vlm-sft.exceeds" (list $values.shmSize $limits.memory) }}
-{{- $problems = append $problems (printf "%s.shmSize: %v is more than the memory limit of %v, which includes it; lower it, or raise the limit" $workload $values.shmSize $limits.memory) }}
+{{- $problems = append $problems (printf "%s.shmSize: %s is more than the memory limit of %s, which includes it; lower it, or raise the limit" $workload (include "vlm-sft.plain" $values.shmSize) (include "vlm-sft.plain" $limits.memory)) }}
 {{- end }}
 {{- end }}
 {{- end }}
