@@ -25,7 +25,7 @@ MISTAKES = [
     ("    eval_steps: 500", "    deepspeed: zero2", "train.args.deepspeed: set, but the chart sets it from train.sharding; remove it here"),
     ("  env: {IMAGE_MAX_TOKEN_NUM: 2048}", "  env: {NNODES: 2}", "train.env.NNODES: set, but the chart sets it from train.nodes; remove it here"),
     ("    requests: {cpu: 32, memory: 128Gi}", "    requests: {cpu: 32, memory: 128GB}", 'train.resources.requests.memory: got "128GB" (string), need a string or an integer or a number >= 0 matching ^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$ (Kubernetes quantity); e.g. "64Gi"'),
-    ("  shmSize: 64Gi", "  shmSize: 640Gi", "train.shmSize: 640Gi is more than the memory limit of 256Gi, which it counts against; make it smaller, or raise the limit"),
+    ("  shmSize: 64Gi", "  shmSize: 640Gi", "train.shmSize: 640Gi is more than the memory limit of 256Gi, which includes it; lower it, or raise the limit"),
     ("  minFreeGib: 50", "  minFreeGib: -50", "train.minFreeGib: got -50 (integer), need a number >= 0 [GiB]; e.g. 50"),
 ]  # fmt: skip
 

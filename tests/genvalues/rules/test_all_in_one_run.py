@@ -18,7 +18,7 @@ EXPECTED = [
     "train.effectiveBatchSize: 63 is not a multiple of 4 (1 per GPU x 4 GPUs); use 60 or 64",
     'train.sharding: got "zero4" (string), need one of "ddp", "zero2", "zero3", "fsdp2"; did you mean zero3?',
     "train.args.lora_rnk: swift sft of ms-swift 4.6.0 has no such argument; did you mean train.args.lora_rank?",
-    "train.resources.requests.cpu: 320 is more than the limit of 64; raise the limit, or ask for less",
+    "train.resources.requests.cpu: 320 is more than the limit of 64; raise the limit, or lower the request",
     "train.shmSize: 640Gi is more than the memory limit of 256Gi, which it counts against; make it smaller, or raise "
     "the limit",
 ]

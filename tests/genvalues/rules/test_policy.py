@@ -17,9 +17,9 @@ POLICIES = "https://nrp.ai/documentation/userdocs/start/policies"
 GPU_PODS = "https://nrp.ai/documentation/userdocs/running/gpu-pods"
 SPECIAL = "https://nrp.ai/documentation/userdocs/running/special"
 BARE = f"NRP Nautilus: a pod without a Job gets 2 GPUs, 32 GB and 16 cores at most ({POLICIES})"
-ZERO = f"NRP Nautilus: the quota of these GPUs is zero unless it was granted; ask for it, or set scheduling.priorityClassName to opportunistic ({GPU_PODS})"
-BAND = f"NRP Nautilus: limits within 20 % of the requests; raise the request, or lower the limit ({POLICIES})"
-QUEUE = "kueue.queueName: got empty; EIDF: a Job without its queue's label is refused; name the queue of your namespace, NAMESPACE-user-queue (https://docs.eidf.ac.uk/services/gpuservice/kueue)"
+ZERO = f"NRP Nautilus: the quota of these GPUs is zero unless granted; request it, or set scheduling.priorityClassName to opportunistic ({GPU_PODS})"
+BAND = f"NRP Nautilus: limits may exceed requests by at most 20 %; raise the request, or lower the limit ({POLICIES})"
+QUEUE = "kueue.queueName: got empty; EIDF: a Job without a queue label is refused; set the queue of your namespace, NAMESPACE-user-queue (https://docs.eidf.ac.uk/services/gpuservice/kueue)"
 
 
 def said(cluster: str, experiment: str, *settings: str) -> list[str]:
@@ -67,7 +67,7 @@ def test_each_experiment_is_right_on_each_cluster_but_for_the_policies_that_it_b
         (["jupyter.resources.limits.memory=33Gi"], [f"jupyter.resources.limits.memory: 33Gi is more than 32Gi; {BARE}"]),
         (["jupyter.resources.limits.cpu=16500m"], [f"jupyter.resources.limits.cpu: 16500m is more than 16; {BARE}"]),
         (["gpu.resourceName=nvidia.com/a1000"], [f"gpu.resourceName: got nvidia.com/a1000, need one of nvidia.com/gpu, nvidia.com/a40, nvidia.com/a100, nvidia.com/rtxa6000, nvidia.com/rtx8000, nvidia.com/h100, nvidia.com/h200, nvidia.com/rtx6000bw, nvidia.com/gh200, nvidia.com/mig-small; NRP Nautilus: no node offers that resource; use one of NRP's names ({GPU_PODS})"]),
-        (["gpu.nodeSelector.nvidia\\.com/gpu\\.product=NVIDIA-RTX-A6000"], [f"gpu.resourceName: got nvidia.com/a100, but NVIDIA-RTX-A6000 needs nvidia.com/rtxa6000; NRP Nautilus: the GPU of gpu.nodeSelector is offered under another resource name ({GPU_PODS})"]),
+        (["gpu.nodeSelector.nvidia\\.com/gpu\\.product=NVIDIA-RTX-A6000"], [f"gpu.resourceName: got nvidia.com/a100, but NVIDIA-RTX-A6000 needs nvidia.com/rtxa6000; NRP Nautilus: the GPU in gpu.nodeSelector has another resource name ({GPU_PODS})"]),
         (["gpu.nodeSelector.nvidia\\.com/gpu\\.product=NVIDIA-L40", "gpu.resourceName=nvidia.com/gpu"], []),
         (["scheduling.priorityClassName="], [f"gpu.resourceName: got nvidia.com/a100; {ZERO}"]),
         (["scheduling.priorityClassName=normal", "gpu.resourceName=nvidia.com/h200"], [f"gpu.resourceName: got nvidia.com/h200; {ZERO}"]),
@@ -88,7 +88,7 @@ def test_nautilus_reports_what_a_job_may_not_do() -> None:
     commands = 'prepare.commands=[["sh", "-c", "sleep infinity"]]'
     assert said("nautilus", "fire-4gpu", *even) == []
     assert said("nautilus", "fire-4gpu", *even, commands) == [
-        f"prepare.commands: got sleep infinity; NRP Nautilus: a Job that sleeps is banned; use the Jupyter pod to wait ({POLICIES})"
+        f"prepare.commands: got sleep infinity; NRP Nautilus: Jobs that sleep are banned; use the Jupyter pod for interactive work ({POLICIES})"
     ]
     assert said("nautilus", "fire-4gpu", *even, "train.gpusPerNode=16", "train.gradientAccumulationSteps=4") == [
         f"train.gpusPerNode: 16 is more than 8; NRP Nautilus: no node has more than 8 GPUs; use train.nodes ({GPU_PODS})"
