@@ -1,4 +1,4 @@
-"""`did you mean`: the known name that a misspelt one stands for."""
+"""`did you mean`: the known name closest to a misspelt one."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,12 +6,12 @@ from vlm_sft.genvalues.rules.json_schema import Schema, resolved
 from vlm_sft.genvalues.values.node import Path
 
 _NEAR = 0.7  # difflib ratio: `lerning_rate` and `learning_rate` have 0.96, `size` and `image` 0.44
-_SAME = 0.9  # for a name that would stand elsewhere in the file
+_SAME = 0.9  # for a name that belongs elsewhere in the file
 
 
 def closest(name: str, known: Iterable[str], near: float = _NEAR) -> str | None:
-    """Return the known name nearest to `name`, whatever its case and underscores; None when none is near."""
-    from difflib import get_close_matches  # needed for a mistake only, and slow to import
+    """Return the known name closest to `name`, ignoring case and underscores; None if none is close."""
+    from difflib import get_close_matches  # slow to import, and only needed after an error
 
     folded = {_folded(candidate): candidate for candidate in known}
     matches = get_close_matches(_folded(name), list(folded), n=1, cutoff=near)
@@ -23,7 +23,7 @@ def _folded(name: str) -> str:
 
 
 def schema_paths(root: Schema, key: str) -> list[Path]:
-    """Return where in the schema a key called nearly `key` stands, the shortest paths first."""
+    """Return the places in the schema of keys similar to `key`, shortest paths first."""
     paths = list(_walk(root, root, ()))
     name = closest(key, {str(path[-1]) for path in paths}, _SAME)
     return sorted((path for path in paths if path[-1] == name), key=lambda path: (len(path), str(path)))
