@@ -1,4 +1,4 @@
-"""Every quirk of FIRE's rows, one file each under tests/data/fire/: a row in, its samples or its drop reason out."""
+"""One case file under tests/data/fire/ for every irregularity of FIRE's rows: a row, and its samples or drop reason."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from vlm_sft.cli import main
 from vlm_sft.datasets.conversation import CHOICES, REASONS
 
 CASES = sorted((Path(__file__).parents[2] / "data" / "fire").glob("*.json"))
-COMPANION = {  # a good row beside each case: a file must not be empty
+COMPANION = {  # a valid row beside each case: the output must not be empty
     "id": "companion",
     "image": "vg/VG_100K/1.jpg",
     "question": "Is it there?",
@@ -50,6 +50,9 @@ def test_case(path: Path, tmp_path: Path) -> None:
 
 def test_every_drop_reason_has_a_case() -> None:
     shown = {json.loads(path.read_text()).get("drop") for path in CASES}
-    elsewhere = {"image_outside_root", "image_unreadable"}  # need a link and a damaged file: test_resolve.py
+    elsewhere = {
+        "image_outside_root",
+        "image_unreadable",
+    }  # need a link and a damaged file: tests/images/test_resolve.py
     assert set(REASONS) - elsewhere == shown - {None}
     assert set(REASONS) >= CHOICES
