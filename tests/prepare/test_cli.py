@@ -359,7 +359,7 @@ def test_counting_tokens_without_ms_swift_keeps_the_former_run(
     result = run(data, out, "--image-root", str(tmp_path), "--count-tokens", "model")
     assert result.exit_code == 1
     assert result.stderr.endswith(
-        "error: --count-tokens: needs ms-swift; install vlm-sft[train], or leave out this option\n"
+        "error: --count-tokens: needs ms-swift; install vlm-sft[train], or omit it\n"
     )
     assert (out / "stats.json").exists()
 

@@ -16,9 +16,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: the folder is missing or not writable, or the disk is full.
     """
-    temporary = path.with_name(
-        f"{path.name}.{os.uname().nodename}.{os.getpid()}.tmp"
-    )  # pods on one claim may have the same pid
+    temporary = path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.tmp")  # two pods may share a pid
     try:
         with temporary.open("wb", buffering=1 << 20) as file:
             yield file

@@ -23,14 +23,8 @@ COMMANDS = {
     "export": ("vlm_sft.export.cli", "merge the adapter, or convert the weights, into one Hugging Face folder"),
     "serve": ("vlm_sft.serve.cli", "serve a finished run, or any model, with an OpenAI-compatible API"),
     "report": ("vlm_sft.runs.cli", "show a run's report as a table"),
-    "ddp-check": (
-        "vlm_sft.ddp_check.cli",
-        "run a tiny DDP training, to distinguish NCCL problems from script problems",
-    ),
-    "storage-check": (
-        "vlm_sft.cluster.storage_check",
-        "check that files on the volume claims can be written, renamed and read",
-    ),
+    "ddp-check": ("vlm_sft.ddp_check.cli", "run a tiny DDP training that shows whether NCCL works"),
+    "storage-check": ("vlm_sft.cluster.storage_check", "write, rename and read a file on the volume claims"),
     "jupyter": ("vlm_sft.cluster.jupyter", "run JupyterLab with a token that is created once and kept"),
     "sample": ("vlm_sft.sample.cli", "write a small dataset, photographs and a tiny model for trying everything"),
 }

@@ -25,14 +25,9 @@ class Dataset:
     archive_table: Path | None = None  # public archives of the images, see images/archive_table.py
     about_images: str = ""  # number and size of the images; shown by `vlm-sft images NAME --help`
 
-    @property
-    def file_stem(self) -> str:
-        """First part of the output names; the chart derives the same names from `prepare.dataset`."""
-        return f"{self.name}_bc"
-
     def output_name(self, split: str) -> str:
-        """Return the name of a split's output, such as fire_bc_train.jsonl."""
-        return f"{self.file_stem}_{split}.jsonl"
+        """Return the name of a split's output, fire_bc_train.jsonl; the chart derives it from `prepare.dataset`."""
+        return f"{self.name}_bc_{split}.jsonl"
 
     def split_of(self, file_name: str) -> str:
         """Return the split whose name the file name contains; the main split where it contains none."""

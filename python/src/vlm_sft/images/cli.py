@@ -22,9 +22,9 @@ from vlm_sft.images.wanted import Wanted, read_wanted
 
 LOOKUP_BATCH = 1000  # images that are looked up on disk at a time
 
-HELP = """{title}'s images -> files under --image-root, each at the path that {title} gives it.
+HELP = """{dataset.title}'s images -> files under --image-root, each at the path that {dataset.title} gives it.
 
-{about_images}
+{dataset.about_images}
 
 Images that are on disk are not fetched again, so an interrupted run resumes. Each image is found by its name in a zip
 archive, read by HTTP range requests, and kept if its checksum is right and it decodes. HF_TOKEN, HF_ENDPOINT and
@@ -38,7 +38,7 @@ def images() -> None:
 
 
 def _command(dataset: Dataset, own_table: Path) -> click.Command:
-    @click.command(dataset.name, help=HELP.format(title=dataset.title, about_images=dataset.about_images))
+    @click.command(dataset.name, help=HELP.format(dataset=dataset))
     @row_options(dataset)
     @click.option(
         "--image-root",

@@ -1,6 +1,8 @@
 """`vlm-sft prepare NAME`: options in, tables out."""
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,11 +16,11 @@ from vlm_sft.prepare.finished import differences, read_finished
 from vlm_sft.prepare.runner import prepare as run_preparation
 from vlm_sft.prepare.settings import Settings, identities, sha256_of
 from vlm_sft.prepare.swift_check import CONTROL_TOKEN, IMAGE_TAG
-from vlm_sft.prepare.swift_row import FeedbackText, Layout, Loss, SampleFormat
+from vlm_sft.prepare.swift_row import SampleFormat
 
-HELP = """{title}'s rows -> {stem}_<split>.jsonl and stats.json.
+HELP = """{dataset.title}'s rows -> {output} and stats.json.
 
-{about}
+{dataset.about}
 
 Both layouts contain the same loss terms, so the summed loss and its gradient are the same. `trajectory` reads each text
 and each image once; `steps` reads them once per answer. A batch counts samples, so a batch of trajectories contains
@@ -45,7 +47,7 @@ def prepare() -> None:
 
 
 def _command(dataset: Dataset) -> click.Command:
-    @click.command(dataset.name, help=HELP.format(title=dataset.title, stem=dataset.file_stem, about=dataset.about))
+    @click.command(dataset.name, help=HELP.format(dataset=dataset, output=dataset.output_name("<split>")))
     @row_options(dataset)
     @click.option(
         "--output-dir", required=True, type=click.Path(path_type=Path, file_okay=False), help="Created if missing."
@@ -113,25 +115,12 @@ def _command(dataset: Dataset) -> click.Command:
     def command(
         source: str,
         splits: tuple[str, ...] | None,
-        sources: tuple[str, ...],
-        max_samples: int,
         output_dir: Path,
-        max_history_rounds: int,
-        image_roots: tuple[Path, ...],
-        skip_images: bool,
-        system_prompt: str,
-        layout: Layout,
-        loss: Loss,
-        feedback: FeedbackText,
-        max_drop_share: float,
-        save_drops: bool,
-        count_tokens: str,
         force: bool,
+        **options: Any,  # noqa: ANN401  each is a field of SampleFormat or Settings
     ) -> None:
-        form = SampleFormat(layout, loss, feedback, system_prompt, max_history_rounds)
-        settings = Settings(
-            form, sources, image_roots, skip_images, max_samples, max_drop_share, save_drops, count_tokens
-        )
+        form = SampleFormat(**{field.name: options.pop(field.name) for field in fields(SampleFormat)})
+        settings = Settings(form, **options)
         _check_image_options(settings)
         try:
             _prepare(dataset, source, output_dir, splits, settings, force=force)

@@ -31,11 +31,10 @@ BATCH_ROWS = 32  # rows at a time, whose images are looked up in parallel; 256 i
 PROGRESS_S = 3.0
 
 Log = Callable[[str], None]
+Stats = dict[str, Any]
 
 
-def prepare(
-    dataset: Dataset, inputs: Sequence[SplitFile], settings: Settings, folder: Path, log: Log
-) -> dict[str, Any]:
+def prepare(dataset: Dataset, inputs: Sequence[SplitFile], settings: Settings, folder: Path, log: Log) -> Stats:
     """Convert every split into `folder` and return the content of `stats.json`.
 
     A former preparation in `folder` is discarded first. The outputs appear under their names only when all of them are
@@ -183,7 +182,7 @@ def _summary(
     inputs: Sequence[SplitFile],
     settings: Settings,
     folder: Path,
-) -> dict[str, Any]:
+) -> Stats:
     """Return the content of `stats.json`."""
     wanted, content = settings.as_json(), identities(inputs)
     files = {}

@@ -25,9 +25,7 @@ class TokenCounter:
         try:
             from swift.template import get_template
         except ImportError as error:
-            raise UserError(
-                "--count-tokens: needs ms-swift; install vlm-sft[train], or leave out this option"
-            ) from error
+            raise UserError("--count-tokens: needs ms-swift; install vlm-sft[train], or omit it") from error
         self._template = get_template(_processor(model))
         self._template.set_mode("train")
 

@@ -45,9 +45,8 @@ def too_much_missing(outcome: Outcome, max_share: float, root: Path) -> str:
     """Report the splits that lack the images of more than `max_share` of their rows, and what to do; empty if none."""
     sources, missing = outcome.wanted.sources, outcome.missing
     bad = Counter(sources[path] for path in missing)
-    whole = sorted(
-        set(sources.values()) - {source for source, n in bad.items() if n > max_share * _images(outcome, source)}
-    )
+    lacking = {source for source, count in bad.items() if count > max_share * _images(outcome, source)}
+    whole = sorted(set(sources.values()) - lacking)
     leave_out = f"or leave these sources out: --sources {','.join(whole)}" if whole else "or choose other --sources"
     named = ", ".join(f"{source} {count:,}" for source, count in bad.most_common())
     return "\n".join(

@@ -40,8 +40,5 @@ class Progress:
         counts = ", ".join(f"{name} {self._fetched[name]:,} of {self._wanted[name]:,}" for name in sorted(moved))
         rates = f"{moved.total() / seconds:,.0f} images/s, {megabytes / seconds:.1f} MB/s"
         self._log(f"{counts or 'no images'}: {rates}")
-        self._reported, self._reported_bytes, self._reported_at = (
-            self._fetched.copy(),
-            self._bytes_read(),
-            time.monotonic(),
-        )
+        self._reported, self._reported_at = self._fetched.copy(), time.monotonic()
+        self._reported_bytes = self._bytes_read()
