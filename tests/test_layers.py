@@ -92,3 +92,14 @@ def test_no_tool_imports_what_only_the_ranks_need() -> None:
     heavy = [f"{name}: {m}" for name, path in sources() if name not in MAY_IMPORT_HEAVY for m in imported(path)
              if m.split(".")[0] in HEAVY]  # fmt: skip
     assert heavy == []
+
+
+def test_only_the_registry_imports_a_dataset_and_no_sample_depends_on_one() -> None:
+    shared = {"conversation", "dataset", "options", "readers", "registry"}
+    for name, path in sources():
+        folder = name.split("/")[1] if name.startswith("datasets/") else ""
+        modules = {m.split(".")[2] for m in imported(path) if m.startswith("vlm_sft.datasets.")}
+        assert name == "datasets/registry.py" or modules <= shared | {folder}, name
+    for name in ("swift_row", "swift_check"):
+        modules = {m for m in imported(PACKAGE / "prepare" / f"{name}.py") if m.startswith("vlm_sft.datasets.")}
+        assert {m.split(".")[2] for m in modules} == {"conversation"}, name

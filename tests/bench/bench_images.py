@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import yaml
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "images"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "images" / "remote"))
 from range_server import RangeServer
 
 GOAL_SPEED_UP = 6.0  # times the floor, with 16 connections; 8 to 19 measured on two shared cores
@@ -87,10 +87,10 @@ def with_the_command(url: str, server: RangeServer, folder: Path, count: int) ->
     ]
     (folder / "FIRE-train-100K.json").write_text(json.dumps(rows))
     given = ["--input", folder / "FIRE-train-100K.json", "--archives", folder / "table.yaml"]
-    before, started = len(server.asked), time.monotonic()
+    before, started = len(server.requests), time.monotonic()
     subprocess.run([*PROGRAM, "images", "fire", *given, "--image-root", folder / "images"], check=True,
                    capture_output=True)  # fmt: skip
-    return Measured(time.monotonic() - started, len(server.asked) - before)
+    return Measured(time.monotonic() - started, len(server.requests) - before)
 
 
 def main() -> None:

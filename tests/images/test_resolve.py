@@ -1,4 +1,4 @@
-"""Untrusted paths -> files: found under the first root that has a whole image, and never outside the roots."""
+"""Untrusted paths -> files: found under the first root with a complete image, and never outside the roots."""
 
 import os
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_roots_are_searched_in_order(tmp_path: Path) -> None:
     assert ImageRoots([first, second], ()).find("coco/1.jpg") == str(first / "coco" / "1.jpg")
 
 
-def test_a_rewrite_in_the_first_root_comes_before_the_second_root(tmp_path: Path) -> None:
+def test_a_rewrite_in_the_first_root_has_priority_over_the_second_root(tmp_path: Path) -> None:
     rewritten = photograph(tmp_path / "first" / "coco" / "val2014" / "COCO_val2014_000000000042.jpg")
     photograph(tmp_path / "second" / "coco" / "val2014" / "000000000042.jpg")
     images = ImageRoots([tmp_path / "first", tmp_path / "second"], REWRITES)
@@ -50,14 +50,14 @@ def test_a_rewrite_in_the_first_root_comes_before_the_second_root(tmp_path: Path
 
 
 @pytest.mark.parametrize("path", ESCAPES)
-def test_a_path_that_leads_out_is_refused_with_and_without_a_look(path: str, tmp_path: Path) -> None:
+def test_a_path_that_leaves_the_root_is_refused_with_and_without_a_check(path: str, tmp_path: Path) -> None:
     photograph(tmp_path / "secret.jpg")
     (tmp_path / "root" / "a").mkdir(parents=True)
     assert ImageRoots([tmp_path / "root"], REWRITES).find(path) == NoImage("image_path_unsafe", path)
     assert UncheckedImages(tmp_path / "root").find(path) == NoImage("image_path_unsafe", path)
 
 
-def test_dots_inside_a_name_are_no_climb(tmp_path: Path) -> None:
+def test_dots_inside_a_name_are_allowed(tmp_path: Path) -> None:
     found = photograph(tmp_path / "a..b" / "c...jpg")
     assert ImageRoots([tmp_path], ()).find("a..b/c...jpg") == str(found)
 
@@ -70,7 +70,7 @@ def test_a_link_out_of_the_roots_is_refused(tmp_path: Path) -> None:
     assert ImageRoots([root], ()).find("coco/1.jpg") == NoImage("image_outside_root", "coco/1.jpg")
 
 
-def test_a_sibling_folder_whose_name_begins_like_the_root_is_outside(tmp_path: Path) -> None:
+def test_a_sibling_folder_with_the_same_prefix_is_outside(tmp_path: Path) -> None:
     photograph(tmp_path / "root-of-others" / "1.jpg")
     root = tmp_path / "root"
     root.mkdir()
@@ -79,7 +79,7 @@ def test_a_sibling_folder_whose_name_begins_like_the_root_is_outside(tmp_path: P
 
 
 def test_a_link_into_another_root_is_followed(tmp_path: Path) -> None:
-    """The hub's cache is made of links into a folder of blobs: give both as roots."""
+    """The hub's cache consists of links into a folder of blobs: both must be roots."""
     blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"
     photograph(blobs / "4711")
     snapshot.mkdir()
@@ -104,7 +104,7 @@ def test_a_truncated_image_is_unreadable(image_format: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("image_format", "missing_bytes"), [("JPEG", 2), ("JPEG", 200), ("PNG", 6), ("PNG", 20)])
-def test_the_last_bytes_are_missed(image_format: str, missing_bytes: int, tmp_path: Path) -> None:
+def test_missing_last_bytes_are_noticed(image_format: str, missing_bytes: int, tmp_path: Path) -> None:
     path = photograph(tmp_path / "1.jpg", image_format)
     path.write_bytes(path.read_bytes()[:-missing_bytes])
     found = ImageRoots([tmp_path], ()).find("1.jpg")
@@ -113,7 +113,7 @@ def test_the_last_bytes_are_missed(image_format: str, missing_bytes: int, tmp_pa
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>"])
-def test_what_is_no_image_is_unreadable_and_the_detail_says_so(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_unreadable_with_the_reason(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "1.jpg").write_bytes(content)
     found = ImageRoots([tmp_path], ()).find("1.jpg")
     assert isinstance(found, NoImage)
@@ -121,14 +121,14 @@ def test_what_is_no_image_is_unreadable_and_the_detail_says_so(content: bytes, t
     assert found.detail.startswith("1.jpg: UnidentifiedImageError: cannot identify image file")
 
 
-def test_a_damaged_image_gives_way_to_a_whole_one(tmp_path: Path) -> None:
+def test_a_complete_image_in_a_later_root_replaces_a_damaged_one(tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
     (tmp_path / "first" / "1.jpg").write_bytes(b"")
     whole = photograph(tmp_path / "second" / "1.jpg")
     assert ImageRoots([tmp_path / "first", tmp_path / "second"], ()).find("1.jpg") == str(whole)
 
 
-def test_folders_and_pipes_are_no_images(tmp_path: Path) -> None:
+def test_folders_and_pipes_are_not_images(tmp_path: Path) -> None:
     (tmp_path / "folder.jpg").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
     images = ImageRoots([tmp_path], ())
@@ -136,12 +136,12 @@ def test_folders_and_pipes_are_no_images(tmp_path: Path) -> None:
     assert images.find("pipe.jpg") == NoImage("image_missing", "pipe.jpg")
 
 
-def test_an_endless_name_is_missing(tmp_path: Path) -> None:
+def test_a_file_with_a_very_long_name_is_missing(tmp_path: Path) -> None:
     name = "x" * 5000
     assert ImageRoots([tmp_path], ()).find(name) == NoImage("image_missing", name)
 
 
-def test_looking_ahead_changes_no_answer(tmp_path: Path) -> None:
+def test_prefetching_does_not_change_the_results(tmp_path: Path) -> None:
     photograph(tmp_path / "coco" / "val2017" / "000000000042.jpg")
     (tmp_path / "empty.jpg").write_bytes(b"")
     paths = ["coco/train2014/000000000042.jpg", "empty.jpg", "missing.jpg", "../x.jpg", "missing.jpg"]
@@ -150,6 +150,6 @@ def test_looking_ahead_changes_no_answer(tmp_path: Path) -> None:
     assert [ahead.find(path) for path in paths] == [alone.find(path) for path in paths]
 
 
-def test_without_a_look_paths_are_named_under_the_root_or_as_they_are(tmp_path: Path) -> None:
+def test_unchecked_paths_are_named_under_the_root_or_as_they_are(tmp_path: Path) -> None:
     assert UncheckedImages(tmp_path).find("coco/1.jpg") == str(tmp_path / "coco" / "1.jpg")
     assert UncheckedImages(None).find("coco/1.jpg") == "coco/1.jpg"

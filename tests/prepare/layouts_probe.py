@@ -2,8 +2,8 @@
 
     python layouts_probe.py MODEL FOLDER ARGUMENT...
 
-FOLDER holds <name>_trajectory.jsonl and <name>_steps.jsonl. ARGUMENTs are a command of vlm-sft that is run first, since
-this process has ms-swift loaded: that takes 15 s, and ms-swift sets up whatever process it is imported into.
+FOLDER contains <name>_trajectory.jsonl and <name>_steps.jsonl. ARGUMENTs are a command of vlm-sft that runs first. It
+runs in this process because importing ms-swift takes 15 s and changes the process that imports it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""`vlm-sft prepare fire` as a person meets it: files, tables, exit codes."""
+"""`vlm-sft prepare fire` as a user sees it: files, tables, exit codes."""
 
 import hashlib
 import json
@@ -75,7 +75,7 @@ def test_outputs_are_the_two_splits_and_the_stats(data: Path, tmp_path: Path) ->
         assert content.count(b"\n") == lines
 
 
-def test_the_stats_say_everything(tmp_path: Path) -> None:
+def test_the_stats_are_complete(tmp_path: Path) -> None:
     root = tmp_path / "images"
     for n in (0, 1, 2):
         path = root / f"coco/train2017/{n}.jpg"
@@ -133,32 +133,30 @@ def test_the_stats_say_everything(tmp_path: Path) -> None:
         "gqa": {"rows": 1, "written": 0, "images_found": 0, "images_missing": 1},
     }
     costs = train["layouts"]
-    assert {name: costs["trajectory"][name] for name in ("samples", "images", "answers_imitated")} == {
+    assert {name: costs["trajectory"][name] for name in ("samples", "images", "answers_trained")} == {
         "samples": 4,
         "images": 4,
-        "answers_imitated": 9,  # 2 + 3 + 3 + 1: a trajectory of four answers loses its first
+        "answers_trained": 9,  # 2 + 3 + 3 + 1: a trajectory of four answers loses its first
     }
-    assert {name: costs["steps"][name] for name in ("samples", "images", "answers_imitated")} == {
+    assert {name: costs["steps"][name] for name in ("samples", "images", "answers_trained")} == {
         "samples": 11,
         "images": 11,
-        "answers_imitated": 11,
+        "answers_trained": 11,
     }
     assert stats["seconds"] >= 0
     assert 5 < stats["peak_memory_mib"] < 5000
-    assert (
-        "2 trajectories are longer than --max-history-rounds; for these the two layouts are not equal" in result.output
-    )
+    assert "2 trajectories are longer than --max-history-rounds; the two layouts differ for these" in result.output
 
 
-def test_the_bytes_are_the_same_each_time_and_whatever_the_hash_seed(data: Path, tmp_path: Path) -> None:
-    made = set()
+def test_the_bytes_are_the_same_every_time_with_any_hash_seed(data: Path, tmp_path: Path) -> None:
+    contents = set()
     for seed in ("1", "2"):
         out = tmp_path / seed
         command = [*PROGRAM, "prepare", "fire", "--skip-images", "--input", str(data)]
         environment = os.environ | {"PYTHONHASHSEED": seed}
         subprocess.run([*command, "--output-dir", str(out)], env=environment, check=True, capture_output=True)
-        made.add((out / "fire_bc_train.jsonl").read_bytes() + (out / "fire_bc_test.jsonl").read_bytes())
-    assert len(made) == 1
+        contents.add((out / "fire_bc_train.jsonl").read_bytes() + (out / "fire_bc_test.jsonl").read_bytes())
+    assert len(contents) == 1
 
 
 # --- a finished run
@@ -171,13 +169,13 @@ def test_a_finished_run_is_recognised_and_not_repeated(data: Path, tmp_path: Pat
     moved = data.rename(tmp_path / "moved")
     result = run(moved, out, "--skip-images")
     assert result.exit_code == 0
-    assert f"finished before with these settings and this input: {out}; --force does it again" in result.output
+    assert f"already finished with these settings and this input: {out}; --force repeats it" in result.output
     assert (out / "stats.json").stat().st_mtime_ns == before
     assert run(moved, out, "--skip-images", "--force").exit_code == 0
     assert (out / "stats.json").stat().st_mtime_ns > before
 
 
-def test_other_settings_replace_it_and_each_difference_is_shown(data: Path, tmp_path: Path) -> None:
+def test_other_settings_replace_a_run_and_each_difference_is_shown(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(data, out, "--skip-images", "--save-drops")
     result = run(data, out, "--skip-images", "--layout", "steps", "--splits", "train", "--sources", "coco,vg")
@@ -190,7 +188,7 @@ def test_other_settings_replace_it_and_each_difference_is_shown(data: Path, tmp_
         "  input test: file=FIRE-test.json bytes="
     )
     assert "warning: --sources vg: no row has it" in result.stderr
-    assert names(out) == ["fire_bc_train.jsonl", "stats.json"], "nothing of the former run may be left"
+    assert names(out) == ["fire_bc_train.jsonl", "stats.json"], "no file of the former run may remain"
     assert stats_of(out)["samples"] == 40
 
 
@@ -205,7 +203,7 @@ def test_a_changed_input_of_the_same_size_is_noticed(data: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("damage", ["truncate", "remove"])
-def test_a_finished_run_whose_files_changed_is_done_again(damage: str, data: Path, tmp_path: Path) -> None:
+def test_a_finished_run_with_changed_files_is_repeated(damage: str, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(data, out, "--skip-images")
     path = out / "fire_bc_test.jsonl"
@@ -220,7 +218,7 @@ def test_a_foreign_stats_file_is_not_overwritten(data: Path, tmp_path: Path) -> 
     result = run(data, tmp_path, "--skip-images")
     assert result.exit_code == 1
     assert result.stderr == (
-        f"error: --output-dir: {tmp_path / 'stats.json'} is not of this command "
+        f"error: --output-dir: {tmp_path / 'stats.json'} was not written by this command "
         "(KeyError('files', 'input', 'settings', 'sha256_of_settings_and_input', 'splits')); "
         "choose another folder, or remove the file\n"
     )
@@ -242,9 +240,9 @@ def test_too_many_drops_fail_with_the_table_and_leave_no_output(tmp_path: Path) 
         "          1  row_not_an_object: the row is not a JSON object\n"
         "             row 20 id (none): str\n"
         "error: train: 10.0% of the rows dropped, more than --max-drop-share 5.0%; "
-        "mend the cause, choose --sources that you have, or raise the share\n"
+        "fix the cause, choose --sources that you have, or raise the share\n"
     )
-    assert names(out) == ["dropped_train.jsonl"], "only what was asked for, to look at"
+    assert names(out) == ["dropped_train.jsonl"], "only the requested rows for inspection"
     assert json.loads((out / "dropped_train.jsonl").read_bytes().splitlines()[0]) == {
         "reason": "no_image",
         "detail": "image is NoneType",
@@ -259,7 +257,7 @@ def test_the_share_itself_is_allowed(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_discards_the_former_one(data: Path, tmp_path: Path) -> None:
-    """Training must not start on data of other settings because the new preparation failed."""
+    """Otherwise a training could start on data of other settings."""
     out = tmp_path / "out"
     run(data, out, "--skip-images")
     (tmp_path / "empty").mkdir()
@@ -267,7 +265,7 @@ def test_a_failed_run_discards_the_former_one(data: Path, tmp_path: Path) -> Non
     assert names(out) == []
 
 
-def test_chosen_sources_are_no_drops(tmp_path: Path) -> None:
+def test_excluded_sources_are_not_in_the_drop_share(tmp_path: Path) -> None:
     rows = [*[row(n) for n in range(4)], *[row(n, image="vg/VG_100K/{}.jpg") for n in range(96)]]
     data = write_input(tmp_path / "data", rows)
     out = tmp_path / "out"
@@ -279,7 +277,7 @@ def test_chosen_sources_are_no_drops(tmp_path: Path) -> None:
     assert train["sources"]["vg"] == {"rows": 96, "written": 0, "images_found": 0, "images_missing": 0}
 
 
-def test_the_share_is_of_the_rows_that_were_asked_for(tmp_path: Path) -> None:
+def test_the_share_is_of_the_selected_rows(tmp_path: Path) -> None:
     rows = [row(0), {"id": "bad"}, *[row(n, image="vg/VG_100K/{}.jpg") for n in range(98)]]
     data = write_input(tmp_path / "data", rows)
     result = run(data, tmp_path / "out", "--skip-images", "--splits", "train", "--sources", "coco")
@@ -287,18 +285,18 @@ def test_the_share_is_of_the_rows_that_were_asked_for(tmp_path: Path) -> None:
     assert "error: train: 50.0% of the rows dropped" in result.stderr
 
 
-def test_a_split_that_nothing_is_left_of_fails(data: Path, tmp_path: Path) -> None:
+def test_a_split_with_no_rows_left_fails(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run(data, out, "--skip-images", "--sources", "cooc", "--splits", "train")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == (
-        "error: train: nothing to write of 20 rows (sources asked for: cooc; seen: coco); "
-        "leave the split out with --splits, or choose others"
+        "error: train: nothing to write of 20 rows (requested sources: cooc; found: coco); "
+        "leave this split out of --splits, or choose other --sources"
     )
     assert names(out) == []
 
 
-# --- how much
+# --- number of samples
 
 
 def test_max_samples_counts_what_is_written_in_each_split(tmp_path: Path) -> None:
@@ -311,7 +309,7 @@ def test_max_samples_counts_what_is_written_in_each_split(tmp_path: Path) -> Non
     assert stats_of(out)["files"]["fire_bc_train.jsonl"]["lines"] == 15
 
 
-def test_the_variables_of_the_former_system_still_work(data: Path, tmp_path: Path) -> None:
+def test_the_environment_variables_work(data: Path, tmp_path: Path) -> None:
     result = run(data, tmp_path / "out", "--skip-images", env={"MAX_SAMPLES": "3", "MAX_HISTORY_ROUNDS": "1"})
     assert result.exit_code == 0, result.output
     stats = stats_of(tmp_path / "out")
@@ -334,14 +332,14 @@ def test_a_wrong_option_is_a_usage_error(options: list[str], message: str, data:
     assert message in result.stderr
 
 
-def test_images_are_looked_for_unless_told_otherwise(data: Path, tmp_path: Path) -> None:
+def test_images_are_required_without_skip_images(data: Path, tmp_path: Path) -> None:
     result = run(data, tmp_path / "out")
     assert result.exit_code == 2
-    assert "give --image-root DIR, or --skip-images to do without a look at the images." in result.stderr
+    assert "give --image-root DIR, or --skip-images to write samples without checking the images." in result.stderr
     result = run(data, tmp_path / "out", "--image-root", str(tmp_path / "nowhere"))
     assert result.exit_code == 1
     assert result.stderr == (
-        f"error: --image-root: {tmp_path / 'nowhere'}: no such folder; put the images there, or --skip-images\n"
+        f"error: --image-root: {tmp_path / 'nowhere'}: no such folder; put the images there, or use --skip-images\n"
     )
 
 
@@ -360,36 +358,36 @@ def test_counting_tokens_without_ms_swift_keeps_the_former_run(
         monkeypatch.setitem(sys.modules, name, None)
     result = run(data, out, "--image-root", str(tmp_path), "--count-tokens", "model")
     assert result.exit_code == 1
-    assert result.stderr.endswith("error: --count-tokens: needs ms-swift; install vlm-sft[train], or leave it out\n")
+    assert result.stderr.endswith("error: --count-tokens: needs ms-swift; install vlm-sft[train], or omit it\n")
     assert (out / "stats.json").exists()
 
 
-def test_an_output_folder_that_cannot_be_made_is_one_line(data: Path, tmp_path: Path) -> None:
+def test_an_output_folder_that_cannot_be_created_is_one_line(data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run(data, tmp_path / "file" / "out", "--skip-images")
     assert result.exit_code == 1
     assert result.stderr == f"error: {tmp_path / 'file' / 'out'}: Not a directory\n"
 
 
-def test_the_help_says_what_is_trained_and_where_the_layouts_differ() -> None:
+def test_the_help_explains_what_is_trained_on_and_where_the_layouts_differ() -> None:
     text = " ".join(CliRunner().invoke(main, ["prepare", "fire", "--help"]).output.split())
-    for said in ("without the thought", "They differ where history is cut", "history_cut", "[env var: MAX_SAMPLES;"):
-        assert said in text
+    for part in ("without the thought", "layouts differ where history is cut", "history_cut", "[env var: MAX_SAMPLES;"):
+        assert part in text
 
 
 # --- killed
 
 
-def test_a_killed_run_leaves_no_half_file_and_the_next_one_cleans_up(tmp_path: Path) -> None:
+def test_a_killed_run_leaves_no_partial_file_and_the_next_run_cleans_up(tmp_path: Path) -> None:
     rows = [row(n, 4) for n in range(60_000)]
     data = write_input(tmp_path / "data", rows)
     out = tmp_path / "out"
     command = [*PROGRAM, "prepare", "fire", "--splits", "train", "--skip-images"]
     process = subprocess.Popen([*command, "--input", str(data), "--output-dir", str(out)], stderr=subprocess.DEVNULL)
-    give_up = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while not any(path.stat().st_size > 0 for path in out.glob("*.tmp")):
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < give_up
+        assert process.poll() is None, "it ended before it was killed"
+        assert time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -1,4 +1,4 @@
-"""Any JSON value as a row: never a crash, and rows_in == written + sum(dropped)."""
+"""Any JSON value as a row: no crash, and rows_in == written + sum(dropped)."""
 
 import json
 from collections.abc import Callable
@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vlm_sft.datasets.conversation import REASONS, Conversation, Drop
-from vlm_sft.datasets.fire import rows as fire
+from vlm_sft.datasets.fire import FIRE
 from vlm_sft.datasets.readers.source import SplitFile
 from vlm_sft.errors import UserError
 from vlm_sft.prepare.runner import prepare
 from vlm_sft.prepare.settings import Settings
-from vlm_sft.prepare.swift_row import Form
+from vlm_sft.prepare.swift_row import SampleFormat
 
 GOOD = {"id": 1, "image": "vg/1.jpg", "question": "q", "conversations": [{"role": "student", "value": "a"}]}
 
@@ -58,7 +58,7 @@ fields: dict[str, st.SearchStrategy[Any]] = {
 }
 likely_rows = st.fixed_dictionaries({}, optional=fields)
 forms = st.builds(
-    Form,
+    SampleFormat,
     layout=st.sampled_from(["trajectory", "steps"]),
     loss=st.sampled_from(["all", "last", "revisions"]),
     feedback=st.sampled_from(["text", "score-and-text"]),
@@ -67,15 +67,15 @@ forms = st.builds(
 
 
 @given(mostly(likely_rows))
-def test_the_adapter_takes_anything(row: Any) -> None:
-    parsed = fire.parse(row)
+def test_the_adapter_accepts_any_value(row: Any) -> None:
+    parsed = FIRE.parse(row)
     if isinstance(parsed, Drop):
         assert parsed.reason in REASONS
         return
     assert isinstance(parsed, Conversation)
     assert parsed.question
     assert all(turn.answer for turn in parsed.turns)
-    assert all(turn.feedback for turn in parsed.turns[:-1])
+    assert all(turn.reply for turn in parsed.turns[:-1])
     assert all(turn.score is None or 0 < turn.score <= 10 for turn in parsed.turns)
 
 
@@ -90,10 +90,10 @@ def nested(depth: int) -> Any:
 @pytest.mark.parametrize(
     "odd", [nested(5000), [nested(5000)], {"value": nested(5000)}, 10**5000, True], ids=lambda _: "odd"
 )
-def test_deep_and_huge_values_are_survived(field: str, odd: Any) -> None:
-    parsed = fire.parse(GOOD | {field: odd})
+def test_deep_and_huge_values_do_not_crash(field: str, odd: Any) -> None:
+    parsed = FIRE.parse(GOOD | {field: odd})
     assert isinstance(parsed, Drop) == (field in {"image", "question", "conversations"})
-    assert isinstance(fire.parse(GOOD | {"conversations": [odd]}), Drop)
+    assert isinstance(FIRE.parse(GOOD | {"conversations": [odd]}), Drop)
 
 
 def array(rows: list[Any]) -> str:
@@ -106,15 +106,18 @@ def lines(rows: list[Any]) -> str:
 
 @pytest.mark.parametrize("layout_of_file", [array, lines])
 @given(rows=st.lists(mostly(likely_rows), max_size=8), form=forms)
-def test_no_row_vanishes(
-    layout_of_file: Callable[[list[Any]], str], tmp_path_factory: pytest.TempPathFactory, rows: list[Any], form: Form
+def test_every_row_is_counted(
+    layout_of_file: Callable[[list[Any]], str],
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[Any],
+    form: SampleFormat,
 ) -> None:
     folder = tmp_path_factory.mktemp("fuzz")
     source = folder / "FIRE-train-100K.json"
     source.write_text(layout_of_file([GOOD, *rows]))
     settings = Settings(form, skip_images=True, max_drop_share=1, save_drops=True)
     try:
-        stats = prepare(fire.parse, [SplitFile("train", source, {})], settings, folder / "out", lambda _: None)
+        stats = prepare(FIRE, [SplitFile("train", source, {})], settings, folder / "out", lambda _: None)
     except UserError:  # GOOD has one answer, so with --loss revisions nothing may be left to write
         if form.loss != "revisions":
             raise

@@ -1,4 +1,4 @@
-"""Both layouts train the same: same summed loss, same gradient, in ms-swift's own template, on a tiny Qwen3-VL."""
+"""Both layouts have the same summed loss and gradient, in ms-swift's own template, on a tiny Qwen3-VL."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def counted(data: Path) -> Path:
-    """Folder of a preparation that counts tokens, made when `compared` is."""
+    """Folder of a preparation that counts tokens; `compared` creates it."""
     return data / "counted"
 
 
@@ -86,7 +86,7 @@ def test_both_layouts_have_the_same_summed_loss_and_gradient(case: str, compared
     assert result["gradient_difference"] < TOLERANCE
 
 
-def test_where_history_is_cut_they_are_not_equal(compared: dict[str, Any]) -> None:
+def test_the_layouts_differ_where_history_is_cut(compared: dict[str, Any]) -> None:
     result = compared["cut"]
     assert result["trajectory"]["supervised_tokens"] < result["steps"]["supervised_tokens"]
     assert result["gradient_difference"] > 0.1
@@ -97,9 +97,7 @@ def test_with_loss_on_the_last_answer_the_files_are_the_same(data: Path) -> None
     assert whole == prepare(data, data / "last_steps", "--loss", "last", "--layout", "steps")
 
 
-def test_the_trajectory_layout_costs_fewer_tokens_and_the_stats_say_how_many(
-    compared: dict[str, Any], counted: Path
-) -> None:
+def test_trajectories_cost_fewer_tokens_and_the_stats_have_the_number(compared: dict[str, Any], counted: Path) -> None:
     trajectory, steps = (compared["all"][layout]["input_tokens"] for layout in ("trajectory", "steps"))
     assert trajectory < 0.6 * steps
     stats = json.loads((counted / "stats.json").read_text())

@@ -1,21 +1,23 @@
-"""Inside one run: progress, duplicates, images asked for once."""
+"""Inside one run: progress, duplicates, one lookup per image."""
 
 import json
 import random
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from vlm_sft.datasets.fire import rows as fire
+from vlm_sft.datasets.conversation import Conversation, Turn
+from vlm_sft.datasets.fire import FIRE
 from vlm_sft.datasets.readers.source import SplitFile
 from vlm_sft.images import resolve
 from vlm_sft.prepare import runner
 from vlm_sft.prepare.duplicates import DuplicateIds
 from vlm_sft.prepare.settings import Settings
 from vlm_sft.prepare.stats import SplitStats
-from vlm_sft.prepare.swift_row import Form
+from vlm_sft.prepare.swift_row import SampleFormat
 
 
 def write_rows(folder: Path, count: int) -> SplitFile:
@@ -28,35 +30,56 @@ def write_rows(folder: Path, count: int) -> SplitFile:
     return SplitFile("train", path, {})
 
 
-def test_progress_is_told_every_few_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_logged_every_few_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "PROGRESS_S", 0)
-    said: list[str] = []
+    logged: list[str] = []
     runner.prepare(
-        fire.parse, [write_rows(tmp_path, 70)], Settings(Form(), skip_images=True), tmp_path / "out", said.append
+        FIRE, [write_rows(tmp_path, 70)], Settings(SampleFormat(), skip_images=True), tmp_path / "out", logged.append
     )
-    assert said == [f"train: {rows} rows read, {rows} written, 0 dropped" for rows in (32, 64, 70)]
+    assert logged == [f"train: {rows} rows read, {rows} written, 0 dropped" for rows in (32, 64, 70)]
 
 
-def test_an_image_is_decoded_once_however_many_rows_ask_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_is_decoded_once_however_many_rows_name_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(3):
         (tmp_path / "coco").mkdir(exist_ok=True)
         Image.new("RGB", (8, 8)).save(tmp_path / "coco" / f"{n}.jpg")
     decoded: list[str] = []
-    whole = resolve.decode_problem
+    original = resolve.decode_problem
 
-    def noted(path: str) -> str | None:
-        assert threading.current_thread() is not threading.main_thread(), "images are looked up side by side"
+    def record(path: str) -> str | None:
+        assert threading.current_thread() is not threading.main_thread(), "images are looked up in parallel"
         decoded.append(Path(path).name)
-        return whole(path)
+        return original(path)
 
-    monkeypatch.setattr(resolve, "decode_problem", noted)
-    settings = Settings(Form(), image_roots=(tmp_path,))
-    stats = runner.prepare(fire.parse, [write_rows(tmp_path, 100)], settings, tmp_path / "out", lambda _: None)
+    monkeypatch.setattr(resolve, "decode_problem", record)
+    settings = Settings(SampleFormat(), image_roots=(tmp_path,))
+    stats = runner.prepare(FIRE, [write_rows(tmp_path, 100)], settings, tmp_path / "out", lambda _: None)
     assert stats["written"] == 100
     assert sorted(decoded) == ["0.jpg", "1.jpg", "2.jpg"]
 
 
-def test_duplicate_ids_are_counted_like_a_set_counts_them() -> None:
+def test_rows_without_an_image_and_with_several_images_are_counted(tmp_path: Path) -> None:
+    def parse(row: object) -> Conversation:
+        assert isinstance(row, dict)
+        return Conversation("", "web", tuple(row["images"]), "q", (Turn("a"),))
+
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"images": []}\n{"images": ["1.jpg", "2.jpg"]}\n')
+    dataset, settings = replace(FIRE, name="pairs", parse=parse), Settings(SampleFormat(), skip_images=True)
+    out = tmp_path / "out"
+    stats = runner.prepare(dataset, [SplitFile("train", path, {})], settings, out, lambda _: None)
+    assert stats["splits"]["train"]["sources"]["web"] == {
+        "rows": 2,
+        "written": 2,
+        "images_found": 2,
+        "images_missing": 0,
+    }
+    written = [json.loads(line) for line in (out / "pairs_bc_train.jsonl").read_text().splitlines()]
+    assert [sample["messages"][0]["content"] for sample in written] == ["q", "<image><image>\nq"]
+    assert [sample["images"] for sample in written] == [[], ["1.jpg", "2.jpg"]]
+
+
+def test_duplicate_ids_are_counted_as_with_a_set() -> None:
     generator = random.Random(7)
     ids = [str(generator.randrange(5000)) for _ in range(20_000)]
     duplicates = DuplicateIds()
@@ -65,7 +88,7 @@ def test_duplicate_ids_are_counted_like_a_set_counts_them() -> None:
     assert duplicates.count() == len(ids) - len(set(ids))
 
 
-def test_rows_that_go_astray_are_our_bug() -> None:
+def test_lost_rows_raise_an_error() -> None:
     stats = SplitStats(rows_in=2, written=1)
-    with pytest.raises(ValueError, match="rows went astray: 2 in, 1 written"):
+    with pytest.raises(ValueError, match="rows are lost: 2 in, 1 written"):
         stats.as_json()

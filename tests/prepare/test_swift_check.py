@@ -19,7 +19,7 @@ def assistant(text: str = "a", *, loss: bool = True) -> dict[str, Any]:
     return {"role": "assistant", "content": text, "loss": loss}
 
 
-def test_a_whole_sample_has_no_problem() -> None:
+def test_a_valid_sample_has_no_problem() -> None:
     assert problem_of(sample(user(), assistant(loss=False), user("f"), assistant())) is None
     assert problem_of(sample({"role": "system", "content": "s"}, user("q"), assistant(), images=0)) is None
 
@@ -31,7 +31,7 @@ def test_control_tokens_in_any_text_are_found(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a <| b |> c", "x < y", "<|>", "a<b|c>"])
-def test_ordinary_signs_are_no_control_token(text: str) -> None:
+def test_ordinary_characters_are_not_control_tokens(text: str) -> None:
     assert problem_of(sample(user(), assistant(text))) is None
 
 
@@ -53,6 +53,6 @@ def test_image_tags_are_counted(messages: tuple[dict[str, Any], ...], images: in
         (user(), assistant(loss=False)),
     ],
 )
-def test_a_broken_promise_of_ours_is_raised(messages: tuple[dict[str, Any], ...]) -> None:
+def test_an_invalid_sample_of_this_program_raises_an_error(messages: tuple[dict[str, Any], ...]) -> None:
     with pytest.raises(ValueError, match="swift_row wrote a sample that cannot be trained on"):
         problem_of(sample(*messages))

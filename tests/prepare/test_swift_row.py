@@ -1,4 +1,4 @@
-"""The two layouts say the same: the same answers, each after the same words."""
+"""Both layouts contain the same answers, each after the same texts."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from vlm_sft.datasets.conversation import Conversation, Turn
 from vlm_sft.prepare.layout_cost import LayoutCost, LayoutCosts, count
 from vlm_sft.prepare.swift_check import problem_of
-from vlm_sft.prepare.swift_row import LAYOUTS, Form, imitated_answers, is_cut, samples
+from vlm_sft.prepare.swift_row import LAYOUTS, SampleFormat, is_cut, samples, trained_answers
 
 words = st.text("ab <>|é🚲\n", min_size=1, max_size=12).map(str.strip).filter(bool)
 scores = st.none() | st.sampled_from([1.0, 7.5, 10.0])
-turns = st.lists(st.builds(Turn, answer=words, feedback=words, score=scores), min_size=1, max_size=9).map(tuple)
+turns = st.lists(st.builds(Turn, answer=words, reply=words, score=scores), min_size=1, max_size=9).map(tuple)
 conversations = st.builds(
     Conversation,
     row_id=st.just("r"),
@@ -23,7 +23,7 @@ conversations = st.builds(
     turns=turns,
 )
 forms = st.builds(
-    Form,
+    SampleFormat,
     layout=st.sampled_from(["trajectory", "steps"]),
     loss=st.sampled_from(["all", "last", "revisions"]),
     feedback=st.sampled_from(["text", "score-and-text"]),
@@ -33,7 +33,7 @@ forms = st.builds(
 
 
 def terms(written: list[dict[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
-    """Every imitated answer with the words before it: the terms that the loss sums."""
+    """Every answer that is trained on, with the texts before it: the terms of the loss."""
     found = []
     for sample in written:
         contents = [message["content"] for message in sample["messages"]]
@@ -43,12 +43,12 @@ def terms(written: list[dict[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
     return found
 
 
-def both(conversation: Conversation, form: Form) -> list[list[dict[str, Any]]]:
+def both(conversation: Conversation, form: SampleFormat) -> list[list[dict[str, Any]]]:
     return [samples(conversation, conversation.images, replace(form, layout=layout)) for layout in LAYOUTS]
 
 
 @given(conversations, forms)
-def test_both_layouts_hold_the_same_terms_where_no_history_is_cut(conversation: Conversation, form: Form) -> None:
+def test_both_layouts_have_the_same_terms_if_no_history_is_cut(conversation: Conversation, form: SampleFormat) -> None:
     trajectory, steps = both(conversation, form)
     if is_cut(conversation, form):
         assert len(terms(trajectory)) <= len(terms(steps))
@@ -58,23 +58,23 @@ def test_both_layouts_hold_the_same_terms_where_no_history_is_cut(conversation: 
 
 
 @given(conversations, forms)
-def test_an_answer_sees_no_more_rounds_than_allowed(conversation: Conversation, form: Form) -> None:
+def test_an_answer_sees_no_more_rounds_than_allowed(conversation: Conversation, form: SampleFormat) -> None:
     for written in both(conversation, form):
         for _, before in terms(written):
             assert len(before) <= (1 if form.system_prompt else 0) + 1 + 2 * form.max_history_rounds
 
 
 @given(conversations, forms)
-def test_the_same_answers_are_imitated_as_steps_and_none_is_lost(conversation: Conversation, form: Form) -> None:
+def test_steps_train_on_every_answer(conversation: Conversation, form: SampleFormat) -> None:
     _, steps = both(conversation, form)
-    answers = [conversation.turns[number].answer for number in imitated_answers(len(conversation.turns), form.loss)]
+    answers = [conversation.turns[number].answer for number in trained_answers(len(conversation.turns), form.loss)]
     assert [answer for answer, _ in terms(steps)] == answers
     assert len(steps) == len(answers)
     assert all(sample["messages"][-1]["loss"] for sample in steps)
 
 
 @given(conversations, forms)
-def test_every_sample_passes_the_check_or_is_refused_for_its_text(conversation: Conversation, form: Form) -> None:
+def test_every_sample_is_valid_or_refused_for_its_text(conversation: Conversation, form: SampleFormat) -> None:
     for written in both(conversation, form):
         for sample in written:
             problem = problem_of(sample)
@@ -82,30 +82,30 @@ def test_every_sample_passes_the_check_or_is_refused_for_its_text(conversation: 
 
 
 @given(conversations, forms)
-def test_the_quick_count_of_costs_is_the_slow_one(conversation: Conversation, form: Form) -> None:
+def test_the_fast_count_of_costs_equals_the_slow_one(conversation: Conversation, form: SampleFormat) -> None:
     written = samples(conversation, conversation.images, form)
     if not written:
         return
-    quick = LayoutCosts()
-    quick.add(conversation, written, form)
+    fast = LayoutCosts()
+    fast.add(conversation, written, form)
     for layout, made in zip(LAYOUTS, both(conversation, form), strict=True):
         slow = LayoutCost()
         count(slow, made)
-        assert quick.of[layout] == slow
+        assert fast.of[layout] == slow
 
 
 @pytest.mark.parametrize(
     ("score", "shown"),
     [(7.0, "Your answer scores 7 out of 10. no"), (7.5, "Your answer scores 7.5 out of 10. no"), (None, "no")],
 )
-def test_the_score_is_told_in_words(score: float | None, shown: str) -> None:
+def test_the_score_is_written_in_words(score: float | None, shown: str) -> None:
     conversation = Conversation("r", "coco", (), "q", (Turn("a", "no", score), Turn("b")))
-    (sample,) = samples(conversation, (), Form(feedback="score-and-text"))
+    (sample,) = samples(conversation, (), SampleFormat(feedback="score-and-text"))
     assert [message["content"] for message in sample["messages"]] == ["q", "a", shown, "b"]
 
 
 def test_a_text_only_conversation_has_no_image_tag() -> None:
-    (sample,) = samples(Conversation("r", "", (), "q", (Turn("a"),)), (), Form())
+    (sample,) = samples(Conversation("r", "", (), "q", (Turn("a"),)), (), SampleFormat())
     assert sample == {
         "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "loss": True}],
         "images": [],

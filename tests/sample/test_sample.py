@@ -1,4 +1,4 @@
-"""The sample: rows with FIRE's quirks, photographs that are found, a model that transformers takes for a Qwen3-VL."""
+"""The sample: rows with FIRE's irregularities, its photographs, and a model that transformers loads as a Qwen3-VL."""
 
 import json
 import subprocess
@@ -24,20 +24,20 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_the_same_bytes_each_time_and_over_an_old_sample(sample: Path) -> None:
+def test_the_files_are_the_same_every_time_and_over_an_old_sample(sample: Path) -> None:
     before = digests(sample)
     subprocess.run([VLM_SFT, "sample", sample], check=True)
     assert digests(sample) == before
 
 
-def test_there_are_forty_trajectories_about_eight_photographs_or_more(sample: Path) -> None:
+def test_there_are_at_least_forty_trajectories_about_eight_photographs(sample: Path) -> None:
     rows = json.loads((sample / "fire" / "FIRE-train-100K.json").read_bytes())
     assert len(rows) >= 40
     assert len({row["image"] for row in rows}) >= 8
     assert len({row["id"] for row in rows}) == len(rows)
 
 
-def test_the_rows_have_the_quirks_of_fire(sample: Path) -> None:
+def test_the_rows_have_the_irregularities_of_fire(sample: Path) -> None:
     rows = json.loads((sample / "fire" / "FIRE-train-100K.json").read_bytes())
     questions = [row["question"]["value"] for row in rows]
     last = [row["conversations"][-1] for row in rows]
@@ -55,7 +55,7 @@ def test_the_rows_have_the_quirks_of_fire(sample: Path) -> None:
     assert any("region: [0." in question for question in questions)
 
 
-def test_the_preparation_uses_all_rows_but_the_one_without_its_image(sample: Path) -> None:
+def test_the_preparation_uses_all_rows_but_one_without_an_image(sample: Path) -> None:
     command = [VLM_SFT, "prepare", "fire", "--input", sample / "fire", "--output-dir", sample / "fire_bc"]
     subprocess.run([*command, "--image-root", sample / "images"], check=True)
     stats = json.loads((sample / "fire_bc" / "stats.json").read_bytes())
@@ -77,7 +77,7 @@ def loaded(sample: Path) -> tuple[Any, dict[str, Any]]:
     return Qwen3VLForConditionalGeneration.from_pretrained(sample / "model", output_loading_info=True)
 
 
-def test_every_tensor_of_the_model_is_there_and_none_else(loaded: tuple[Any, dict[str, Any]]) -> None:
+def test_the_model_has_exactly_the_expected_tensors(loaded: tuple[Any, dict[str, Any]]) -> None:
     model, info = loaded
     assert type(model).__name__ == "Qwen3VLForConditionalGeneration"
     assert not info["missing_keys"]
@@ -85,7 +85,7 @@ def test_every_tensor_of_the_model_is_there_and_none_else(loaded: tuple[Any, dic
     assert not info["mismatched_keys"]
 
 
-def test_the_special_tokens_have_qwens_ids_and_any_text_survives_the_tokenizer(sample: Path) -> None:
+def test_special_tokens_have_qwens_ids_and_the_tokenizer_restores_any_text(sample: Path) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(sample / "model")

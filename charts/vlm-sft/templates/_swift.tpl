@@ -20,10 +20,10 @@
 {{- if and $made (not $dataset) }}
 {{- $dataset = list }}
 {{- range $prepare.splits }}
-{{- if ne . "test" }}{{ $dataset = append $dataset (printf "%s/fire_bc_%s.jsonl" $prepare.outputDir .) }}{{ end }}
+{{- if ne . "test" }}{{ $dataset = append $dataset (printf "%s/%s_bc_%s.jsonl" $prepare.outputDir $prepare.dataset .) }}{{ end }}
 {{- end }}
 {{- if and (not $validation) (has "test" $prepare.splits) }}
-{{- $validation = list (printf "%s/fire_bc_test.jsonl" $prepare.outputDir) }}
+{{- $validation = list (printf "%s/%s_bc_test.jsonl" $prepare.outputDir $prepare.dataset) }}
 {{- end }}
 {{- end }}
 {{- $marker := ternary (printf "%s/stats.json" $prepare.outputDir) "" (and $made (not $train.dataset)) -}}

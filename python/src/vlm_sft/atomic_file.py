@@ -1,4 +1,4 @@
-"""A file that appears under its name only when it is whole: written as `*.tmp`, synced, renamed."""
+"""A file that appears under its name only when it is complete: written as `*.tmp`, synced, renamed."""
 
 import os
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from typing import BinaryIO
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Open `path` for writing bytes; a reader sees the old file or the whole new one, never a half.
+    """Open `path` for writing bytes; a reader sees the old file or the complete new one.
 
-    The temporary file lies beside the target (rename is atomic only within one filesystem) and is removed on any error.
+    The temporary file is in the target's folder (rename is atomic only within one filesystem) and is removed on error.
 
     Raises:
         OSError: the folder is missing or not writable, or the disk is full.
     """
-    temporary = path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.tmp")  # pods share a claim, and a pid
+    temporary = path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.tmp")  # two pods may share a pid
     try:
         with temporary.open("wb", buffering=1 << 20) as file:
             yield file

@@ -1,10 +1,10 @@
-"""`vlm-sft`: what the pods of the chart run, each as one sub-command; every one works on a laptop too."""
+"""`vlm-sft`: the commands that the chart's pods run; each works on a laptop too."""
 
 import sys
 
 from vlm_sft.stop_signals import hold_signals
 
-if sys.argv[1:2] == ["train"]:  # before what takes time to import
+if sys.argv[1:2] == ["train"]:  # before the slow imports
     hold_signals()
 
 import click
@@ -12,21 +12,21 @@ import click
 from vlm_sft import __version__
 from vlm_sft.lazy_group import lazy_group
 
-# Name -> module that holds a click command of that name; imported only when it is run, so that `--help` stays quick.
+# Name -> module with a click command of that name, imported only when it runs, so that `--help` is fast.
 COMMANDS = {
-    "prepare": ("vlm_sft.prepare.cli", "dataset rows -> ms-swift JSONL"),
-    "images": ("vlm_sft.images.cli", "the images that a data set names, read out of public archives"),
-    "fetch": ("vlm_sft.cluster.fetch", "download a model into the cache, before a GPU is asked for"),
-    "release": ("vlm_sft.cluster.release", "let a held Job start"),
-    "train": ("vlm_sft.train.cli", "preflight, then ms-swift, resumed where it was interrupted"),
+    "prepare": ("vlm_sft.prepare.cli", "convert dataset rows to ms-swift JSONL"),
+    "images": ("vlm_sft.images.cli", "download the images that a dataset names from public archives"),
+    "fetch": ("vlm_sft.cluster.fetch", "download a model into the cache before any GPU is requested"),
+    "release": ("vlm_sft.cluster.release", "start a held Job"),
+    "train": ("vlm_sft.train.cli", "check the run, then train with ms-swift; an interrupted run resumes"),
     "evaluate": ("vlm_sft.evaluate.cli", "generate answers with the trained model and score them"),
-    "export": ("vlm_sft.export.cli", "merge the adapter, or convert the weights, to one Hugging Face folder"),
-    "serve": ("vlm_sft.serve.cli", "serve a finished run, or any model, behind OpenAI's API"),
+    "export": ("vlm_sft.export.cli", "merge the adapter, or convert the weights, into one Hugging Face folder"),
+    "serve": ("vlm_sft.serve.cli", "serve a finished run, or any model, with an OpenAI-compatible API"),
     "report": ("vlm_sft.runs.cli", "show a run's report as a table"),
-    "ddp-check": ("vlm_sft.ddp_check.cli", "a tiny DDP training that tells a broken NCCL from a broken script"),
-    "storage-check": ("vlm_sft.cluster.storage_check", "write, rename and read a file on the claims"),
-    "jupyter": ("vlm_sft.cluster.jupyter", "JupyterLab behind a token that is made once and kept"),
-    "sample": ("vlm_sft.sample.cli", "write a small data set, photographs and a tiny model to try everything on"),
+    "ddp-check": ("vlm_sft.ddp_check.cli", "run a tiny DDP training that shows whether NCCL works"),
+    "storage-check": ("vlm_sft.cluster.storage_check", "write, rename and read a file on the volume claims"),
+    "jupyter": ("vlm_sft.cluster.jupyter", "run JupyterLab with a token that is created once and kept"),
+    "sample": ("vlm_sft.sample.cli", "write a small dataset, photographs and a tiny model for trying everything"),
 }
 
 

@@ -1,15 +1,15 @@
-"""What went wrong and whose fault it is: a user's mistake is one line and an exit code, never a traceback."""
+"""Errors of the user: one line and an exit code, no traceback."""
 
 import sys
 from typing import IO, Any
 
 import click
 
-EXIT_CONFIG = 42  # the chart's podFailurePolicy turns it into FailJob: the same pod would fail the same way again
+EXIT_CONFIG = 42  # the chart's podFailurePolicy turns it into FailJob, because a retry would fail the same way
 
 
 class UserError(click.ClickException):
-    """A mistake that the user can mend. Shown as `error: <message>`; the message says key, got, need, way out."""
+    """An error that the user can fix. Shown as `error: <message>`; the message has key, got, need, way out."""
 
     exit_code = 1
 
@@ -20,6 +20,6 @@ class UserError(click.ClickException):
 
 
 class ConfigError(UserError):
-    """A mistake that a restarted pod would make again, so Kubernetes must not retry it."""
+    """An error that a restarted pod would repeat, so Kubernetes must not retry it."""
 
     exit_code = EXIT_CONFIG

@@ -1,4 +1,4 @@
-"""A click group whose commands live in modules that are imported on use: `--help` and each command stay quick."""
+"""A click group that imports the module of a command only when it is used, so that `--help` is fast."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -6,20 +6,20 @@ from typing import ClassVar
 
 import click
 
-Commands = Mapping[str, tuple[str, str]]  # name -> module that holds a click command of that name, one-line help
+Commands = Mapping[str, tuple[str, str]]  # name -> module with a click command of that name, one-line help
 
 
 class LazyGroup(click.Group):
-    """Lists its commands without importing any; made by `lazy_group`."""
+    """Lists its commands without importing them; created by `lazy_group`."""
 
     lazy: ClassVar[Commands] = {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the sub-commands in their order."""
+        """Return the sub-commands in order."""
         return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return the sub-command, or None when there is none of that name."""
+        """Import and return the sub-command; None if there is none of that name."""
         if cmd_name not in self.lazy:
             return None
         command: click.Command = getattr(import_module(self.lazy[cmd_name][0]), cmd_name.replace("-", "_"))

@@ -1,4 +1,4 @@
-"""Reading: any valid array or JSON lines gives its rows; anything else one clear line that says where."""
+"""Any valid JSON array or JSON lines gives its rows; anything else gives one error that names the place."""
 
 import json
 import tracemalloc
@@ -12,7 +12,7 @@ from vlm_sft.datasets.conversation import Drop
 from vlm_sft.datasets.readers.json_rows import BLOCK_BYTES, read_rows
 from vlm_sft.errors import UserError
 
-# Hypothesis' text has no lone surrogates here: neither parser takes them as JSON.
+# No lone surrogates: neither parser accepts them.
 text = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
     ['}, {"id": "', '"], [{', "\\", '{"id"', "é🚲"]
 )
@@ -49,7 +49,7 @@ def test_any_array_is_read_as_the_standard_library_reads_it(
 @pytest.mark.parametrize("separators", [None, (",", ":"), (" , ", " : ")])
 @pytest.mark.parametrize("first", [PLAIN, QUIRK, 5])
 @pytest.mark.parametrize("row", [PLAIN, QUIRK, {"role": "x", "id": QUIRK}, [QUIRK], "text", 5, {}])
-def test_arrays_of_many_blocks_are_whole(
+def test_arrays_of_many_blocks_are_complete(
     first: Any, row: Any, separators: tuple[str, str] | None, indent: int | None, tmp_path: Path
 ) -> None:
     document = [first, *[row, {"id": "n" * 1000}, PLAIN] * 300]
@@ -59,7 +59,7 @@ def test_arrays_of_many_blocks_are_whole(
 
 
 @pytest.mark.parametrize("between", [" ", " 5 ", ",, ", '"'])
-def test_what_is_not_one_comma_between_two_blocks_is_no_array(between: str, tmp_path: Path) -> None:
+def test_anything_but_one_comma_between_two_blocks_is_an_error(between: str, tmp_path: Path) -> None:
     about = 2 * BLOCK_BYTES // (len(json.dumps(PLAIN)) + 2)  # rows in the two blocks that are read first
     for count in range(about - 3, about + 3):
         half = json.dumps([PLAIN] * count)[1:-1]
@@ -86,18 +86,18 @@ def test_json_lines_are_read_and_a_broken_line_is_a_drop(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("size", [0, 2000])
-def test_an_array_that_breaks_off_says_at_which_row_and_byte(size: int, tmp_path: Path) -> None:
+def test_a_truncated_array_is_reported_with_row_and_byte(size: int, tmp_path: Path) -> None:
     whole = json.dumps([PLAIN] * (size + 10))
     path = write(tmp_path / "x.json", whole[:-30])
     with pytest.raises(UserError) as raised:
         rows(path)
     assert raised.value.message == (
-        f"{path}: the JSON array breaks off in row {size + 10}, at byte {len(whole) - 30}, the end of the file; "
-        "the download is not whole, fetch it again"
+        f"{path}: the JSON array is truncated in row {size + 10}, at byte {len(whole) - 30}, the end of the file; "
+        "the download is incomplete, download it again"
     )
 
 
-def test_a_broken_array_says_at_which_row_and_bytes(tmp_path: Path) -> None:
+def test_a_broken_array_is_reported_with_row_and_bytes(tmp_path: Path) -> None:
     start = json.dumps([QUIRK] * 5000)[:-1]
     path = write(tmp_path / "x.json", start + ', {"id": nonsense}' + start.replace("[", ", ", 1) + "]")
     read = []
@@ -121,11 +121,11 @@ def test_a_broken_array_says_at_which_row_and_bytes(tmp_path: Path) -> None:
         (b'"text"', "starts with b'\"text\"'; need a JSON array ([) or JSON lines ({)"),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
-            "a Git LFS pointer, not the data itself; fetch it with `git lfs pull` or `hf download`",
+            "a Git LFS pointer, not the data itself; download it with `git lfs pull` or `hf download`",
         ),
     ],
 )
-def test_what_holds_no_rows_is_named(content: bytes, complaint: str, tmp_path: Path) -> None:
+def test_a_file_without_rows_is_described(content: bytes, complaint: str, tmp_path: Path) -> None:
     path = write(tmp_path / "x.json", content)
     with pytest.raises(UserError) as raised:
         rows(path)
@@ -142,12 +142,12 @@ def test_what_holds_no_rows_is_named(content: bytes, complaint: str, tmp_path: P
         b'[{"a": 1},]',
     ],
 )
-def test_what_is_not_quite_an_array_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_an_almost_valid_array_is_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not JSON"):
         rows(write(tmp_path / "x.json", content))
 
 
-def test_an_endless_integer_is_read(tmp_path: Path) -> None:
+def test_a_very_long_integer_is_read(tmp_path: Path) -> None:
     digits = "9" * 5000
     assert rows(write(tmp_path / "x.json", f"[{digits}]")) == [10**5000 - 1]
 
@@ -166,11 +166,11 @@ def test_memory_does_not_grow_with_the_file(ending: str, tmp_path: Path) -> None
         tracemalloc.stop()
         return top
 
-    peak(40)  # what is made once, at the first reading, belongs to neither
+    peak(40)  # objects that the first reading creates once count for neither
     assert peak(40_000) < 1.2 * peak(4_000)
 
 
-def test_memory_does_not_grow_when_no_row_opens_like_the_first(tmp_path: Path) -> None:
+def test_memory_does_not_grow_if_no_row_begins_like_the_first(tmp_path: Path) -> None:
     content = json.dumps([{"first": 1}, *[PLAIN] * 90_000])
     path = write(tmp_path / "x.json", content)
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""--input: a folder, a file, a data set on the hub; each split finds its file and says which content it is."""
+"""--input: a folder, a file, or a dataset on the hub. Each split finds its file and identifies its content."""
 
 import hashlib
 import os
@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from vlm_sft.datasets.fire import FIRE
 from vlm_sft.datasets.readers.source import SplitFile, locate
 from vlm_sft.errors import UserError
 
@@ -28,26 +29,26 @@ def touch(path: Path) -> Path:
     return path
 
 
-def test_a_folder_holds_a_file_for_each_split(tmp_path: Path) -> None:
+def test_a_folder_has_a_file_for_each_split(tmp_path: Path) -> None:
     train, test = touch(tmp_path / "FIRE-train-100K.json"), touch(tmp_path / "FIRE-test.json")
     big = touch(tmp_path / "fire_1m_dataset.json")
-    assert locate(str(tmp_path), None) == [split_file("train", train), split_file("test", test)]
-    assert locate(str(tmp_path), ("1m",)) == [split_file("1m", big)]
+    assert locate(FIRE, str(tmp_path), None) == [split_file("train", train), split_file("test", test)]
+    assert locate(FIRE, str(tmp_path), ("1m",)) == [split_file("1m", big)]
 
 
-def test_the_newest_name_of_a_file_wins(tmp_path: Path) -> None:
+def test_the_newest_file_name_has_priority(tmp_path: Path) -> None:
     touch(tmp_path / "FIRE_1M.json")
     newest = touch(tmp_path / "FIRE-1M.json")
-    assert locate(str(tmp_path), ("1m",)) == [split_file("1m", newest)]
+    assert locate(FIRE, str(tmp_path), ("1m",)) == [split_file("1m", newest)]
 
 
-def test_a_folder_without_the_file_says_what_it_has(tmp_path: Path) -> None:
+def test_a_folder_without_the_file_is_refused_and_its_files_are_listed(tmp_path: Path) -> None:
     touch(tmp_path / "FIRE-train-100K.json")
     with pytest.raises(UserError) as raised:
-        locate(str(tmp_path), None)
+        locate(FIRE, str(tmp_path), None)
     assert raised.value.message == (
         f"--input: {tmp_path}: no file for the split test (need FIRE-test.json, found FIRE-train-100K.json); "
-        "leave the split out with --splits, or give the file itself"
+        "leave this split out of --splits, or give the file itself"
     )
 
 
@@ -60,36 +61,36 @@ def test_a_folder_without_the_file_says_what_it_has(tmp_path: Path) -> None:
         ("mine.jsonl", ("test",), "test"),
     ],
 )
-def test_a_file_is_the_split_its_name_or_the_option_says(
+def test_the_split_of_a_file_comes_from_the_option_or_its_name(
     name: str, splits: tuple[str, ...] | None, split: str, tmp_path: Path
 ) -> None:
     path = touch(tmp_path / name)
-    assert locate(str(path), splits) == [split_file(split, path)]
+    assert locate(FIRE, str(path), splits) == [split_file(split, path)]
 
 
-def test_one_file_is_not_two_splits(tmp_path: Path) -> None:
+def test_one_file_cannot_be_two_splits(tmp_path: Path) -> None:
     path = touch(tmp_path / "mine.json")
     with pytest.raises(UserError) as raised:
-        locate(str(path), ("train", "test"))
+        locate(FIRE, str(path), ("train", "test"))
     assert raised.value.message == (
-        f"--input: {path} is one file and --splits names 2: train, test; name the one split it is, or give its folder"
+        f"--input: {path} is one file and --splits names 2: train, test; name one split, or give the folder"
     )
 
 
 @pytest.mark.parametrize("source", ["/no/such/folder", "./a/b/c", "word"])
-def test_what_is_nothing_is_refused(source: str) -> None:
+def test_an_unknown_source_is_refused(source: str) -> None:
     with pytest.raises(UserError) as raised:
-        locate(source, None)
+        locate(FIRE, source, None)
     assert raised.value.message == (
         f"--input: {source}: no such file or folder, and not a hub id such as PengxiangLi/FIRE"
     )
 
 
-# --- the hub: a small one on this machine, asked by the real huggingface_hub in a process of its own
+# --- the hub: a local server, used by the real huggingface_hub in a separate process
 
 
 class Hub(BaseHTTPRequestHandler):
-    """A data set org/fire with the two usual files at branch main, commit COMMIT; everything else is unknown."""
+    """A dataset org/fire with the two usual files at branch main, commit COMMIT; everything else is unknown."""
 
     def do_HEAD(self) -> None:
         self._answer(with_body=False)
@@ -134,19 +135,20 @@ def hub() -> Iterator[str]:
     server.server_close()
 
 
-ASK = """
+LOCATE = """
 import sys
 from vlm_sft.errors import UserError
+from vlm_sft.datasets.fire import FIRE
 from vlm_sft.datasets.readers.source import locate
 try:
-    for found in locate(sys.argv[1], sys.argv[2:] or None):
+    for found in locate(FIRE, sys.argv[1], sys.argv[2:] or None):
         print(found.split, found.path.read_text(), found.identity)
 except UserError as error:
     print("UserError", error.message)
 """
 
 
-def ask(home: Path, endpoint: str, *arguments: str, offline: bool = False) -> list[str]:
+def run_locate(home: Path, endpoint: str, *arguments: str, offline: bool = False) -> list[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {
         "HF_HOME": str(home),
@@ -155,7 +157,7 @@ def ask(home: Path, endpoint: str, *arguments: str, offline: bool = False) -> li
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
     environment |= {"HF_HUB_OFFLINE": "1"} if offline else {}
-    command = [sys.executable, "-c", ASK, *arguments]
+    command = [sys.executable, "-c", LOCATE, *arguments]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
@@ -164,30 +166,32 @@ def test_a_hub_id_is_downloaded_once_and_identified_by_its_commit(hub: str, tmp_
         f"train {CONTENT.decode()} {{'file': 'FIRE-train-100K.json', 'dataset': 'org/fire', 'commit': '{COMMIT}'}}",
         f"test {CONTENT.decode()} {{'file': 'FIRE-test.json', 'dataset': 'org/fire', 'commit': '{COMMIT}'}}",
     ]
-    assert ask(tmp_path, hub, "org/fire@main") == expected
-    assert ask(tmp_path, hub, "org/fire", offline=True) == expected
+    assert run_locate(tmp_path, hub, "org/fire@main") == expected
+    assert run_locate(tmp_path, hub, "org/fire", offline=True) == expected
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["org/fire@v9"], "org/fire has no revision v9; name a branch, a tag or a commit"),
         (
             ["org/nothing"],
-            "org/nothing: no such file or folder, and the hub shows no such data set; check the name, "
-            "or set HF_TOKEN when it is private or gated",
+            "org/nothing: no such file or folder, and no such dataset on the hub; check the name, "
+            "or set HF_TOKEN if it is private or gated",
         ),
         (["org/fire", "1m"], "org/fire has no file FIRE-1M.json; see --splits"),
         (["a--b/c"], "a--b/c: Cannot have -- or .. in repo_id: 'a--b/c'."),
     ],
 )
-def test_what_the_hub_lacks_is_one_line(arguments: list[str], said: str, hub: str, tmp_path: Path) -> None:
-    assert ask(tmp_path, hub, *arguments) == [f"UserError --input: {said}"]
+def test_what_the_hub_lacks_is_reported_in_one_line(
+    arguments: list[str], message: str, hub: str, tmp_path: Path
+) -> None:
+    assert run_locate(tmp_path, hub, *arguments) == [f"UserError --input: {message}"]
 
 
-def test_a_hub_out_of_reach_names_the_ways_out(tmp_path: Path) -> None:
-    (line,) = ask(tmp_path, "http://127.0.0.1:9", "org/fire", offline=True)
+def test_an_unreachable_hub_is_reported_with_ways_out(tmp_path: Path) -> None:
+    (line,) = run_locate(tmp_path, "http://127.0.0.1:9", "org/fire", offline=True)
     assert line == (
-        "UserError --input: org/fire: FIRE-train-100K.json is neither in the cache nor can the hub be reached "
+        "UserError --input: org/fire: FIRE-train-100K.json is not in the cache and the hub cannot be reached "
         "(HF_HUB_OFFLINE, network, HF_ENDPOINT?); download it once, or give a local path"
     )

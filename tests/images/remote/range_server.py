@@ -1,4 +1,4 @@
-"""A loopback HTTP server of files that are read by ranges, and that can be told to misbehave."""
+"""A loopback HTTP server with range requests and configurable failures."""
 
 import http.server
 import re
@@ -15,25 +15,25 @@ RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 @dataclass
 class Trouble:
-    """How one file's next answers go wrong; each number counts down."""
+    """The failures of one file's next responses; each number counts down."""
 
-    statuses: list[int] = field(default_factory=list)  # answered in place of the file, in order
+    statuses: list[int] = field(default_factory=list)  # sent instead of the file, in order
     headers: dict[str, str] = field(default_factory=dict)  # sent with them
-    cuts: int = 0  # answers that break off halfway
-    short_by: int = 0  # bytes that a range is answered with too few
+    cuts: int = 0  # responses that end halfway
+    short_by: int = 0  # missing bytes in the response to a range
     trickle_s: float = 0.0  # between two bytes
-    no_ranges: bool = False  # the whole file is sent, whatever was asked
-    redirect: str = ""  # where the file is
-    corrupt_at: int = -1  # this byte of the file is sent wrong
+    no_ranges: bool = False  # the whole file is sent for every request
+    redirect: str = ""  # address of the file
+    corrupt_at: int = -1  # index of the byte that is sent wrong
 
 
 class RangeServer:
-    """Serves `files` (path -> bytes) and remembers what it was asked; `latency_s` passes before each answer."""
+    """Serves `files` (path -> bytes) and records the requests; waits `latency_s` before each response."""
 
     def __init__(self, latency_s: float = 0.0) -> None:
         self.files: dict[str, bytes] = {}
         self.trouble: dict[str, Trouble] = defaultdict(Trouble)
-        self.asked: list[tuple[str, str, str | None]] = []  # path, range, Authorization
+        self.requests: list[tuple[str, str, str | None]] = []  # path, range, Authorization
         self.latency_s = latency_s
         self._server = Loopback(("127.0.0.1", 0), Handler)
         self._server.owner = self
@@ -50,12 +50,12 @@ class RangeServer:
         self._server.server_close()
 
     def count(self, path: str) -> int:
-        """Return how often a file was asked for."""
-        return sum(asked == path for asked, _, _ in self.asked)
+        """Return how often a file was requested."""
+        return sum(requested == path for requested, _, _ in self.requests)
 
 
 class Loopback(http.server.ThreadingHTTPServer):
-    """The socket; a client that was killed in the middle is no error."""
+    """The socket; a killed client is not an error."""
 
     daemon_threads = True
     owner: RangeServer
@@ -73,7 +73,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         owner = self.server.owner
-        owner.asked.append((self.path, self.headers.get("Range", ""), self.headers.get("Authorization")))
+        owner.requests.append((self.path, self.headers.get("Range", ""), self.headers.get("Authorization")))
         time.sleep(owner.latency_s)
         trouble = owner.trouble[self.path]
         if trouble.redirect:

@@ -1,4 +1,4 @@
-"""`vlm-sft images fire` as a person meets it: archives on a loopback server, files on disk, a table, an exit code."""
+"""`vlm-sft images fire` as a user sees it: archives on a loopback server, files on disk, a table, an exit code."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from range_server import RangeServer
 from vlm_sft.cli import main
 from vlm_sft.images.remote import download
 from vlm_sft.images.remote import web as web_module
-from vlm_sft.images.remote.web import Patience
+from vlm_sft.images.remote.web import RetryPolicy
 from zip_files import picture, zip_of
 
 COCO, GQA = [f"coco/train2017/{n:012d}.jpg" for n in range(30)], [f"gqa/images/n{n}.jpg" for n in range(10)]
@@ -47,8 +47,8 @@ class Site:
         self.table["rules"].append({"path": path, "members": members, "archives": list(archives), **more})
 
     def rows(self, split: str, paths: list[str]) -> None:
-        said = [{"role": "student", "value": "Answer: a"}, {"role": "teacher", "value": "Score: 1.\nFeedback: b"}]
-        rows = [{"id": str(n), "image": p, "question": "q?", "conversations": said} for n, p in enumerate(paths)]
+        dialogue = [{"role": "student", "value": "Answer: a"}, {"role": "teacher", "value": "Score: 1.\nFeedback: b"}]
+        rows = [{"id": str(n), "image": p, "question": "q?", "conversations": dialogue} for n, p in enumerate(paths)]
         (self.folder / {"train": "FIRE-train-100K.json", "test": "FIRE-test.json"}[split]).write_text(json.dumps(rows))
 
     def arguments(self, *options: str) -> list[str]:
@@ -66,7 +66,9 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(web_module, "PATIENCE", Patience(tries=3, first_wait_s=0.02, connect_s=2.0, timeout_s=5.0))
+    monkeypatch.setattr(
+        web_module, "DEFAULT_POLICY", RetryPolicy(tries=3, first_wait_s=0.02, connect_s=2.0, timeout_s=5.0)
+    )
     with RangeServer() as server:
         site = Site(tmp_path, server)
         site.archive("coco.zip", {f"train2017/{Path(path).name}": picture_of(path) for path in COCO})
@@ -82,7 +84,7 @@ def numbers(result: Result, source: str) -> list[str]:
     return next(line.split()[1:] for line in result.stdout.splitlines() if line.startswith(f"{source} "))
 
 
-def test_every_image_lands_at_its_path_and_a_second_run_reads_nothing(site: Site) -> None:
+def test_every_image_is_written_to_its_path_and_a_second_run_reads_nothing(site: Site) -> None:
     first = site.run()
     assert (first.exit_code, numbers(first, "coco"), numbers(first, "gqa")) == (
         0,
@@ -90,14 +92,14 @@ def test_every_image_lands_at_its_path_and_a_second_run_reads_nothing(site: Site
         ["10", "0", "10", "0"],
     )
     assert site.on_disk() == {path: picture_of(path) for path in COCO + GQA}
-    asked = len(site.server.asked)
+    requests = len(site.server.requests)
     second = site.run()
     assert (second.exit_code, numbers(second, "total")) == (0, ["40", "40", "0", "0"])
-    assert len(site.server.asked) == asked
+    assert len(site.server.requests) == requests
     assert "40 images named, 40 of them on disk" in second.stderr
 
 
-def test_neighbours_come_in_one_request(site: Site) -> None:
+def test_neighbours_are_read_by_one_request(site: Site) -> None:
     site.run()
     assert (site.server.count("/coco.zip"), site.server.count("/gqa.zip")) == (3, 3)  # size, directory, all images
 
@@ -110,12 +112,12 @@ def test_only_the_members_wanted_are_read(site: Site) -> None:
     site.archive("coco.zip", dict([first, *filler.items(), last]))
     site.rows("train", COCO[:2])
     assert site.run().exit_code == 0
-    spans = [asked.removeprefix("bytes=").split("-") for path, asked, _ in site.server.asked if path == "/coco.zip"]
+    spans = [span.removeprefix("bytes=").split("-") for path, span, _ in site.server.requests if path == "/coco.zip"]
     tail_bytes = 1 << 20
     assert sum(int(end) - int(start) + 1 for start, end in spans) < tail_bytes + 50_000
 
 
-def test_a_run_that_was_killed_goes_on_where_it_was(site: Site) -> None:
+def test_a_killed_run_resumes(site: Site) -> None:
     site.server.latency_s = 0.15
     members = {}
     for path in COCO:
@@ -132,13 +134,13 @@ def test_a_run_that_was_killed_goes_on_where_it_was(site: Site) -> None:
     assert 5 <= len(there) < 30
     assert there == {path: picture_of(path) for path in there}
     site.server.latency_s = 0
-    site.server.asked.clear()
+    site.server.requests.clear()
     result = site.run("--sources", "coco")
     assert (result.exit_code, numbers(result, "coco")) == (0, ["30", str(len(there)), str(30 - len(there)), "0"])
     assert site.server.count("/coco.zip") == 2 + 30 - len(there)
 
 
-def test_what_is_on_disk_in_another_layout_or_folder_is_not_fetched(site: Site, tmp_path: Path) -> None:
+def test_images_on_disk_in_another_layout_or_folder_are_not_fetched(site: Site, tmp_path: Path) -> None:
     site.rows("train", ["coco/val2014/000000000001.jpg", "coco/train2017/000000000002.jpg"])
     other = tmp_path / "other"
     for file in (site.root / "coco/val2014/COCO_val2014_000000000001.jpg", other / "coco/train2017/000000000002.jpg"):
@@ -148,7 +150,7 @@ def test_what_is_on_disk_in_another_layout_or_folder_is_not_fetched(site: Site, 
     assert (result.exit_code, numbers(result, "coco")) == (0, ["2", "2", "0", "0"])
 
 
-def test_a_damaged_file_on_disk_is_fetched_anew(site: Site) -> None:
+def test_a_damaged_file_on_disk_is_fetched_again(site: Site) -> None:
     broken = site.root / COCO[0]
     broken.parent.mkdir(parents=True)
     broken.write_bytes(picture_of(COCO[0])[:50])
@@ -156,30 +158,30 @@ def test_a_damaged_file_on_disk_is_fetched_anew(site: Site) -> None:
     assert broken.read_bytes() == picture_of(COCO[0])
 
 
-def test_a_missing_archive_gives_way_to_the_next(site: Site) -> None:
+def test_the_next_archive_replaces_a_missing_one(site: Site) -> None:
     site.table["rules"][0]["archives"] = [site.named("gone.zip"), "coco.zip"]
     result = site.run()
     assert (result.exit_code, numbers(result, "coco")) == (0, ["30", "0", "30", "0"])
     assert f"warning: {site.server.root}/gone.zip: HTTP 404: no such file; not read any more" in result.stderr
 
 
-def test_an_archive_that_is_no_zip_and_one_without_ranges_give_way_too(site: Site) -> None:
+def test_the_next_archive_replaces_an_invalid_one_and_one_without_ranges(site: Site) -> None:
     site.server.files["/page.zip"] = b"<html>please sign in</html>" * 9
     site.server.files["/whole.zip"] = site.server.files["/coco.zip"]
     site.server.trouble["/whole.zip"].no_ranges = True
     site.table["rules"][0]["archives"] = [site.named("page.zip"), site.named("whole.zip"), "coco.zip"]
     result = site.run()
     assert (result.exit_code, numbers(result, "coco")) == (0, ["30", "0", "30", "0"])
-    assert "/page.zip: no zip archive, or its directory is damaged" in result.stderr
+    assert "/page.zip: not a zip archive, or its directory is damaged" in result.stderr
     assert "/whole.zip: the server ignores ranges and sends the whole file" in result.stderr
 
 
-def test_images_that_one_archive_lacks_come_from_the_next(site: Site) -> None:
+def test_images_missing_in_one_archive_come_from_the_next(site: Site) -> None:
     site.archive("half.zip", {f"train2017/{Path(path).name}": picture_of(path) for path in COCO[:12]})
     site.table["rules"][0]["archives"] = ["half.zip", "coco.zip"]
     result = site.run()
     assert (result.exit_code, numbers(result, "coco")) == (0, ["30", "0", "30", "0"])
-    assert f"{site.server.root}/coco.zip: has 18 of them" in result.stderr
+    assert f"{site.server.root}/coco.zip: contains 18 of them" in result.stderr
 
 
 def test_a_corrupt_member_is_not_kept_and_comes_from_the_next_archive(site: Site) -> None:
@@ -190,10 +192,10 @@ def test_a_corrupt_member_is_not_kept_and_comes_from_the_next_archive(site: Site
     result = site.run()
     assert (result.exit_code, numbers(result, "coco")) == (0, ["30", "0", "30", "0"])
     assert site.on_disk()[COCO[7]] == picture_of(COCO[7])
-    assert f"{site.server.root}/coco.zip: has 1 of them" in result.stderr
+    assert f"{site.server.root}/coco.zip: contains 1 of them" in result.stderr
 
 
-def test_a_corrupt_member_that_nobody_else_has_is_named_and_nothing_is_written(site: Site) -> None:
+def test_a_corrupt_member_without_an_alternative_is_reported_and_not_written(site: Site) -> None:
     content = site.server.files["/gqa.zip"]
     site.server.trouble["/gqa.zip"].corrupt_at = content.index(picture_of(GQA[3])) + 20
     result = site.run("--sources", "gqa")
@@ -203,7 +205,7 @@ def test_a_corrupt_member_that_nobody_else_has_is_named_and_nothing_is_written(s
     assert [name for name in site.on_disk() if name.endswith(".tmp")] == []
 
 
-def test_a_member_that_is_no_image_is_not_kept(site: Site) -> None:
+def test_a_member_that_is_not_an_image_is_not_kept(site: Site) -> None:
     site.archive("gqa.zip", {path[4:]: b"<html>" * 20 if path == GQA[3] else picture_of(path) for path in GQA})
     result = site.run("--sources", "gqa")
     assert numbers(result, "gqa") == ["10", "0", "9", "1"]
@@ -211,7 +213,7 @@ def test_a_member_that_is_no_image_is_not_kept(site: Site) -> None:
     assert not (site.root / GQA[3]).exists()
 
 
-def test_a_busy_server_and_cut_connections_cost_time_only(site: Site) -> None:
+def test_a_busy_server_and_interrupted_connections_cost_only_time(site: Site) -> None:
     site.server.trouble["/coco.zip"].statuses = [429, 503]
     site.server.trouble["/coco.zip"].cuts = 1
     site.server.trouble["/gqa.zip"].cuts = 2
@@ -219,14 +221,14 @@ def test_a_busy_server_and_cut_connections_cost_time_only(site: Site) -> None:
     assert (result.exit_code, numbers(result, "total")) == (0, ["40", "0", "40", "0"])
 
 
-def test_a_server_that_breaks_down_for_good_is_left_after_a_few_requests(
+def test_a_server_that_keeps_failing_is_abandoned_after_a_few_requests(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vlm_sft.images.remote.zip_span.SPAN_BYTES", 1)  # one request per image
     monkeypatch.setattr(download, "FAILURES_IN_A_ROW", 2)
 
     class Dying(dict[str, bytes]):
-        """Serves size and directory, then nothing."""
+        """Serves size and directory, then only errors."""
 
         def __getitem__(self, path: str) -> bytes:
             if site.server.count(path) > 2:
@@ -236,19 +238,19 @@ def test_a_server_that_breaks_down_for_good_is_left_after_a_few_requests(
     site.server.files = Dying(site.server.files)
     result = site.run("--sources", "coco", "--connections", "1")
     assert (result.exit_code, numbers(result, "coco")) == (1, ["30", "0", "1", "29"])
-    assert site.server.count("/coco.zip") <= 2 + 1 + 4 * 3  # two in a row, those already under way, three tries each
+    assert site.server.count("/coco.zip") <= 2 + 1 + 4 * 3  # two in a row and those already running, three tries each
     assert "coco.zip: HTTP 500 (3 tries); not read any more" in result.stderr
 
 
-def test_too_much_missing_fails_and_names_source_reason_and_way_out(site: Site) -> None:
+def test_too_many_missing_images_fail_with_source_reason_and_way_out(site: Site) -> None:
     site.table["rules"].append({"path": "mmmu/.+", "by_hand": "they are in parquet files"})
     site.rows("train", [*COCO, "mmmu/x.jpg", "mmmu/y.jpg", "odd/z.jpg"])
     result = site.run()
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == (
-        "error: train: 9.1% of the rows are without their image, more than --max-missing-share 5.0% (images missing: "
-        f"mmmu 2, odd 1); run it again if a server failed, put the files of these sources under {site.root} yourself, "
-        "or leave them out: --sources coco"
+        "error: train: 9.1% of the rows lack their images, more than --max-missing-share 5.0% (images missing: "
+        f"mmmu 2, odd 1); run this again if a server failed, put the files of these sources under {site.root} "
+        "yourself, or leave these sources out: --sources coco"
     )
     assert result.stdout.splitlines() == [
         "source    wanted     there   fetched   missing",
@@ -270,18 +272,18 @@ def test_the_share_counts_rows_of_each_split_not_images_of_all(site: Site) -> No
     assert "train: " not in result.stderr.splitlines()[-1]
 
 
-def test_where_no_source_is_whole_none_is_proposed(site: Site) -> None:
+def test_no_source_is_proposed_if_none_is_complete(site: Site) -> None:
     site.rows("train", ["odd/z.jpg"])
     assert site.run().stderr.endswith("yourself, or choose other --sources\n")
 
 
-def test_only_the_sources_asked_for_are_fetched(site: Site) -> None:
+def test_only_the_selected_sources_are_fetched(site: Site) -> None:
     assert numbers(site.run("--sources", "gqa"), "total") == ["10", "0", "10", "0"]
     assert site.server.count("/coco.zip") == 0
 
 
-def test_max_samples_fetches_as_many_and_some_to_spare(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlm_sft.images.wanted.LEAST_SPARE_ROWS", 2)
+def test_max_samples_fetches_this_number_and_some_spare_images(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlm_sft.images.wanted.MIN_SPARE_ROWS", 2)
     site.rows("train", ["odd/z.jpg", *COCO])
     result = site.run("--max-samples", "5", "--max-missing-share", "0.2")
     assert (result.exit_code, numbers(result, "coco"), numbers(result, "odd")) == (
@@ -291,13 +293,13 @@ def test_max_samples_fetches_as_many_and_some_to_spare(site: Site, monkeypatch: 
     )
 
 
-def test_the_pictures_of_an_image_named_twice_are_read_once(site: Site) -> None:
+def test_an_image_named_three_times_is_fetched_once(site: Site) -> None:
     site.rows("train", [COCO[0]] * 3)
     assert numbers(site.run(), "coco") == ["1", "0", "1", "0"]
 
 
 @pytest.mark.parametrize("path", ["gqa/../../evil.jpg", "/gqa/evil.jpg", "gqa/\0evil.jpg"])
-def test_a_path_that_leads_out_of_the_root_is_not_written(path: str, site: Site, tmp_path: Path) -> None:
+def test_a_path_that_leaves_the_root_is_not_written(path: str, site: Site, tmp_path: Path) -> None:
     site.table["rules"].insert(0, {"path": "(?s).*evil.jpg", "members": ["evil.jpg"], "archives": ["evil.zip"]})
     site.archive("evil.zip", {"evil.jpg": picture(1)})
     site.rows("train", [path])
@@ -322,17 +324,17 @@ def test_a_disk_that_is_too_small_is_noticed_before_the_first_image(
     result = site.run()
     assert result.exit_code == 1
     assert "of images to fetch, " in result.stderr
-    assert "enlarge the disk (storage.cache.size), or take fewer --sources" in result.stderr
+    assert "enlarge the disk (storage.cache.size), or use fewer --sources" in result.stderr
     assert site.on_disk() == {}
 
 
-def test_a_root_that_cannot_be_made_is_one_line(site: Site) -> None:
+def test_a_root_that_cannot_be_created_is_one_line(site: Site) -> None:
     site.root = Path("/proc/images")
     result = site.run()
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "error: /proc/images: No such file or directory")
 
 
-def test_progress_says_images_and_megabytes_per_second_by_source(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_shows_images_and_megabytes_per_second_by_source(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vlm_sft.images.remote.progress.Progress.interval_s", 0.0)
     lines = site.run("--sources", "gqa").stderr.splitlines()
     assert any(line.startswith("gqa 10 of 10: ") and line.endswith(" MB/s") for line in lines)

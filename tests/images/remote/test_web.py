@@ -1,4 +1,4 @@
-"""Range requests against servers that are busy, broken, slow, moved or gone."""
+"""Range requests to servers that are busy, broken, slow, moved or missing."""
 
 import os
 import subprocess
@@ -11,10 +11,10 @@ from contextlib import closing
 import pytest
 from range_server import RangeServer
 from vlm_sft.images.remote.hub_url import HubFile
-from vlm_sft.images.remote.web import Patience, Unavailable, Web
+from vlm_sft.images.remote.web import RetryPolicy, Unavailable, Web
 
 CONTENT = bytes(range(256)) * 8
-QUICK = Patience(tries=4, first_wait_s=0.02, longest_wait_s=2.0, connect_s=2.0, timeout_s=2.0)
+QUICK = RetryPolicy(tries=4, first_wait_s=0.02, longest_wait_s=2.0, connect_s=2.0, timeout_s=2.0)
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def test_a_range_and_the_size_are_read(server: RangeServer, web: Web) -> None:
 
 
 @pytest.mark.parametrize("statuses", [[429], [503, 429], [500, 502, 504]])
-def test_a_busy_or_broken_server_is_asked_again(statuses: list[int], server: RangeServer, web: Web) -> None:
+def test_a_request_to_a_busy_or_broken_server_is_repeated(statuses: list[int], server: RangeServer, web: Web) -> None:
     server.trouble["/f"].statuses = list(statuses)
     assert web.read(f"{server.root}/f", 0, 9) == CONTENT[:9]
     assert server.count("/f") == len(statuses) + 1
 
 
 @pytest.mark.parametrize("headers", [{"Retry-After": "1"}, {"RateLimit": '"resolvers";r=0;t=1'}])
-def test_the_pause_that_a_server_asks_for_holds_for_every_thread(
+def test_every_thread_waits_as_long_as_the_server_requests(
     headers: dict[str, str], server: RangeServer, web: Web
 ) -> None:
     server.trouble["/f"].statuses, server.trouble["/f"].headers = [429], headers
@@ -55,7 +55,7 @@ def test_the_pause_that_a_server_asks_for_holds_for_every_thread(
     started = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(web.read, f"{server.root}/f", 0, 9)
-        while not server.asked:
+        while not server.requests:
             time.sleep(0.005)
         time.sleep(0.1)
         second = pool.submit(web.read, f"{server.root}/g", 0, 9)
@@ -63,38 +63,38 @@ def test_the_pause_that_a_server_asks_for_holds_for_every_thread(
     assert time.monotonic() - started > 0.9
 
 
-def test_a_connection_cut_in_the_middle_is_made_again(server: RangeServer, web: Web) -> None:
+def test_an_interrupted_connection_is_reopened(server: RangeServer, web: Web) -> None:
     server.trouble["/f"].cuts = 2
     assert web.read(f"{server.root}/f", 0, 1000) == CONTENT[:1000]
     assert server.count("/f") == 3
 
 
-def test_a_range_that_comes_short_is_asked_for_again_and_never_taken(server: RangeServer, web: Web) -> None:
+def test_an_incomplete_range_is_requested_again_and_never_used(server: RangeServer, web: Web) -> None:
     server.trouble["/f"].short_by = 3
-    with pytest.raises(Unavailable, match=r"^97 bytes came of 100 \(4 tries\)$"):
+    with pytest.raises(Unavailable, match=r"^97 of 100 bytes received \(4 tries\)$"):
         web.read(f"{server.root}/f", 0, 100)
 
 
-def test_a_connection_that_trickles_is_cut(server: RangeServer) -> None:
+def test_a_too_slow_connection_is_closed(server: RangeServer) -> None:
     server.trouble["/f"].trickle_s = 0.1
-    with closing(Web(1, Patience(tries=2, first_wait_s=0.01, timeout_s=0.3))) as web:
+    with closing(Web(1, RetryPolicy(tries=2, first_wait_s=0.01, timeout_s=0.3))) as web:
         started = time.monotonic()
-        with pytest.raises(Unavailable, match=r"^\d bytes came of 100 \(2 tries\)$"):
+        with pytest.raises(Unavailable, match=r"^\d of 100 bytes received \(2 tries\)$"):
             web.read(f"{server.root}/f", 0, 100)
     assert time.monotonic() - started < 3
 
 
-def test_a_server_that_stays_broken_is_given_up_with_its_last_word(server: RangeServer, web: Web) -> None:
+def test_a_server_that_keeps_failing_is_reported_with_its_last_status(server: RangeServer, web: Web) -> None:
     server.trouble["/f"].statuses = [500] * 9
     with pytest.raises(Unavailable, match=r"^HTTP 500 \(4 tries\)$"):
         web.read(f"{server.root}/f", 0, 9)
     assert server.count("/f") == 4
 
 
-def test_nobody_waits_after_the_last_try(server: RangeServer) -> None:
+def test_there_is_no_wait_after_the_last_try(server: RangeServer) -> None:
     server.trouble["/f"].statuses = [500]
     started = time.monotonic()
-    with closing(Web(1, Patience(tries=1, first_wait_s=30.0))) as web, pytest.raises(Unavailable, match=r"1 tries"):
+    with closing(Web(1, RetryPolicy(tries=1, first_wait_s=30.0))) as web, pytest.raises(Unavailable, match=r"1 tries"):
         web.read(f"{server.root}/f", 0, 9)
     assert time.monotonic() - started < 5
 
@@ -103,7 +103,7 @@ def test_nobody_waits_after_the_last_try(server: RangeServer) -> None:
     ("status", "words"),
     [(404, "HTTP 404: no such file"), (401, "HTTP 401: a token with access is needed"), (416, "HTTP 416")],
 )
-def test_a_refusal_is_not_asked_again(status: int, words: str, server: RangeServer, web: Web) -> None:
+def test_a_refused_request_is_not_repeated(status: int, words: str, server: RangeServer, web: Web) -> None:
     server.trouble["/f"].statuses = [status]
     with pytest.raises(Unavailable, match=f"^{words}"):
         web.read(f"{server.root}/f", 0, 9)
@@ -127,7 +127,7 @@ def test_a_redirect_is_followed_once_and_remembered(server: RangeServer, web: We
     assert (server.count("/moved"), server.count("/f")) == (1, 3)
 
 
-def test_a_redirect_that_has_run_out_is_asked_for_anew(server: RangeServer, web: Web) -> None:
+def test_an_expired_redirect_is_requested_again(server: RangeServer, web: Web) -> None:
     server.files["/signed-1"] = server.files["/signed-2"] = CONTENT
     server.trouble["/moved"].redirect = f"{server.root}/signed-1"
     web.read(f"{server.root}/moved", 0, 9)
@@ -137,7 +137,7 @@ def test_a_redirect_that_has_run_out_is_asked_for_anew(server: RangeServer, web:
     assert (server.count("/signed-1"), server.count("/moved"), server.count("/signed-2")) == (2, 2, 1)
 
 
-def test_a_host_that_cannot_be_reached_is_tried_once_for_all_its_files(web: Web) -> None:
+def test_an_unreachable_host_is_tried_only_once_for_all_its_files(web: Web) -> None:
     with RangeServer() as gone:
         root = gone.root
     with pytest.raises(Unavailable, match=r"^ConnectError: .* \(4 tries\)$"):
@@ -148,12 +148,12 @@ def test_a_host_that_cannot_be_reached_is_tried_once_for_all_its_files(web: Web)
     assert time.monotonic() - started < 0.02
 
 
-def test_closing_ends_a_pause_at_once(server: RangeServer) -> None:
-    web = Web(1, Patience(tries=9, first_wait_s=60.0))
+def test_closing_ends_a_wait_at_once(server: RangeServer) -> None:
+    web = Web(1, RetryPolicy(tries=9, first_wait_s=60.0))
     server.trouble["/f"].statuses = [500] * 9
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(web.read, f"{server.root}/f", 0, 9)
-        while not server.asked:
+        while not server.requests:
             time.sleep(0.005)
         web.close()
         with pytest.raises(Unavailable):
@@ -172,8 +172,8 @@ def test_an_address_of_the_hub_names_repository_revision_and_file(address: str, 
     assert HubFile.parse(address) == file
 
 
-def in_a_process_of_its_own(code: str, **env: str) -> str:
-    """The hub's client reads its environment when it is imported."""
+def in_a_separate_process(code: str, **env: str) -> str:
+    """The hub's client reads its environment variables at import."""
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | env, capture_output=True, text=True, check=True
     )
@@ -190,16 +190,16 @@ except Unavailable as error:
 """
 
 
-def test_the_token_goes_to_the_hub_and_not_to_where_it_redirects(server: RangeServer) -> None:
+def test_the_token_is_sent_to_the_hub_but_not_to_the_redirect_target(server: RangeServer) -> None:
     with RangeServer() as hub:
-        asked = "/datasets/A/b/resolve/r1/my%20file.zip"
-        hub.trouble[asked].redirect = f"{server.root}/f"
-        said = in_a_process_of_its_own(READ, HF_ENDPOINT=hub.root, HF_TOKEN="hf_of_this_test")
-        assert said == f"{CONTENT[:4]!r} {CONTENT[:8]!r}"
-        assert hub.asked == [(asked, "bytes=0-3", "Bearer hf_of_this_test")]
-    assert server.asked == [("/f", "bytes=0-3", None), ("/f", "bytes=0-7", None)]
+        path = "/datasets/A/b/resolve/r1/my%20file.zip"
+        hub.trouble[path].redirect = f"{server.root}/f"
+        output = in_a_separate_process(READ, HF_ENDPOINT=hub.root, HF_TOKEN="hf_of_this_test")
+        assert output == f"{CONTENT[:4]!r} {CONTENT[:8]!r}"
+        assert hub.requests == [(path, "bytes=0-3", "Bearer hf_of_this_test")]
+    assert server.requests == [("/f", "bytes=0-3", None), ("/f", "bytes=0-7", None)]
 
 
-def test_offline_the_hub_is_not_asked(server: RangeServer) -> None:
-    assert in_a_process_of_its_own(READ, HF_ENDPOINT=server.root, HF_HUB_OFFLINE="1") == "HF_HUB_OFFLINE is set"
-    assert server.asked == []
+def test_no_request_is_sent_to_the_hub_offline(server: RangeServer) -> None:
+    assert in_a_separate_process(READ, HF_ENDPOINT=server.root, HF_HUB_OFFLINE="1") == "HF_HUB_OFFLINE is set"
+    assert server.requests == []

@@ -1,4 +1,4 @@
-"""Members of remote zip archives: found by name, read in few ranges, checked; archives of every make and damage."""
+"""Members of remote zip archives: found by name, read in few ranges, checked; many kinds of archives and damage."""
 
 import contextlib
 import struct
@@ -16,7 +16,7 @@ from zip_files import picture, zip_of
 
 
 class Bytes:
-    """An archive in memory, read as the web is; remembers the ranges."""
+    """An archive in memory with the interface of Web; records the ranges."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -43,14 +43,14 @@ def images_of(archive: bytes, wanted: dict[str, list[str]]) -> dict[str, bytes]:
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("zip64", [False, True])
 @pytest.mark.parametrize("before", [b"", b"#!/bin/sh a program in front of it\n"])
-def test_archives_of_every_make_are_read(method: int, zip64: bool, before: bytes) -> None:
+def test_archives_of_every_kind_are_read(method: int, zip64: bool, before: bytes) -> None:
     members = {f"top/images/{n}.jpg": picture(n) for n in range(5)} | {"top/readme.txt": b"text"}
     archive = before + zip_of(members, method, zip64=zip64, comment=b"made by hand")
     wanted = {f"src/{n}.jpg": [f"images/{n}.jpg"] for n in (0, 3, 4)}
     assert images_of(archive, wanted) == {f"src/{n}.jpg": picture(n) for n in (0, 3, 4)}
 
 
-def test_an_archive_whose_directory_lies_beyond_4_gib_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_in_zip64_format_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """With every limit of the old format lowered, zipfile writes the records of ZIP64 for a small archive."""
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 0)
     monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
@@ -68,7 +68,7 @@ def test_a_long_directory_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> 
     assert max(end - start for start, end in archive.ranges) <= 1000
 
 
-def test_a_directory_takes_one_request_where_it_fits_into_the_tail() -> None:
+def test_a_directory_that_fits_into_the_tail_takes_one_request() -> None:
     archive = Bytes(zip_of({f"images/{n}.jpg": picture(n) for n in range(60)}))
     find_members(archive, "u", {})
     assert archive.ranges == [(0, len(archive.content))]
@@ -79,7 +79,7 @@ def names_found(names: list[str], *endings: str) -> list[str]:
     return [member.name for member in find_members(Bytes(archive), "u", {"p": endings}).members]
 
 
-def test_a_name_is_matched_by_whole_components_from_its_end() -> None:
+def test_names_are_compared_by_whole_components_from_the_end() -> None:
     names = ["a/VG_100K_2/1.jpg", "a/VG_100K/11.jpg", "a/xVG_100K/1.jpg", "a/VG_100K/1.jpg/x", "a/VG_100K/1.jpg"]
     assert names_found(names, "VG_100K/1.jpg") == ["a/VG_100K/1.jpg"]
     assert names_found(["1.jpg"], "1.jpg") == ["1.jpg"]
@@ -87,16 +87,16 @@ def test_a_name_is_matched_by_whole_components_from_its_end() -> None:
     assert names_found(["a/images/1.JPG"], "images/1.jpg") == []
 
 
-def test_the_likelier_ending_wins_wherever_it_lies_in_the_archive() -> None:
+def test_the_likelier_ending_has_priority_anywhere_in_the_archive() -> None:
     assert names_found(["b/1.jpg", "a/images/1.jpg", "c/1.jpg"], "images/1.jpg", "1.jpg") == ["a/images/1.jpg"]
 
 
-def test_two_different_members_that_fit_are_both_left_alone() -> None:
+def test_two_different_fitting_members_are_both_ignored() -> None:
     archive = Bytes(zip_of({"train/1.jpg": picture(1), "test/1.jpg": picture(2)}))
     assert find_members(archive, "u", {"p": ["1.jpg"]}) == Found((), {"p": "2 different members end in 1.jpg"})
 
 
-def test_the_same_image_twice_is_no_ambiguity() -> None:
+def test_the_same_image_twice_is_not_ambiguous() -> None:
     archive = Bytes(zip_of({"train/1.jpg": picture(1), "test/1.jpg": picture(1)}))
     assert [member.name for member in find_members(archive, "u", {"p": ["1.jpg"]}).members] == ["train/1.jpg"]
 
@@ -107,17 +107,17 @@ def patched(archive: bytes, signature: bytes, offset: int, value: bytes) -> byte
     return archive[:at] + value + archive[at + len(value) :]
 
 
-def test_a_member_outside_the_archive_is_left_alone() -> None:
+def test_a_member_outside_the_archive_is_ignored() -> None:
     archive = patched(zip_of({"1.jpg": picture(1)}), b"PK\1\2", 42, struct.pack("<I", 1 << 30))
     assert find_members(Bytes(archive), "u", {"p": ["1.jpg"]}).unusable == {"p": "outside the archive"}
 
 
-def test_an_encrypted_member_and_an_endless_one_are_left_alone() -> None:
+def test_encrypted_and_oversized_members_are_ignored() -> None:
     archive = zip_of({"1.jpg": picture(1)})
     encrypted = patched(archive, b"PK\1\2", 8, struct.pack("<H", 1))
-    endless = patched(archive, b"PK\1\2", 24, struct.pack("<I", 3 << 30))
+    oversized = patched(archive, b"PK\1\2", 24, struct.pack("<I", 3 << 30))
     assert find_members(Bytes(encrypted), "u", {"p": ["1.jpg"]}).unusable == {"p": "encrypted"}
-    assert find_members(Bytes(endless), "u", {"p": ["1.jpg"]}).unusable == {"p": "larger than an image"}
+    assert find_members(Bytes(oversized), "u", {"p": ["1.jpg"]}).unusable == {"p": "larger than an image"}
 
 
 def test_an_empty_archive_has_nothing() -> None:
@@ -125,13 +125,13 @@ def test_an_empty_archive_has_nothing() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"<html>sign in</html>" * 99, zip_of({"1.jpg": picture(1)})[:-30]])
-def test_what_is_no_zip_is_said_to_be_none(content: bytes) -> None:
-    with pytest.raises(NotAZip, match=r"^no zip archive, or its directory is damaged: "):
+def test_a_file_that_is_not_a_zip_archive_is_reported(content: bytes) -> None:
+    with pytest.raises(NotAZip, match=r"^not a zip archive, or its directory is damaged: "):
         find_members(Bytes(content), "u", {})
 
 
 @given(st.binary(max_size=200), st.integers(0, 400))
-def test_whatever_the_directory_says_it_is_read_or_refused(noise: bytes, at: int) -> None:
+def test_any_directory_is_read_or_refused(noise: bytes, at: int) -> None:
     archive = bytearray(zip_of({"1.jpg": b"x" * 50, "2.jpg": b"y" * 50}))
     archive[at : at + len(noise)] = noise
     read: dict[str, bytes] = {}
@@ -153,11 +153,11 @@ def test_a_changed_byte_is_noticed(method: int) -> None:
         extract(member, content[:at] + bytes([content[at] ^ 8]) + content[at + 1 :])
 
 
-def test_each_damage_is_named() -> None:
+def test_each_kind_of_damage_is_reported() -> None:
     member, content = only_member(zip_of({"1.jpg": picture(1)}))
-    with pytest.raises(Damaged, match=r"^no local header where the directory says$"):
+    with pytest.raises(Damaged, match=r"^no local header at the place that the directory gives$"):
         extract(member, b"xx" + content)
-    with pytest.raises(Damaged, match=r"^its data runs into the next member$"):
+    with pytest.raises(Damaged, match=r"^its data extends into the next member$"):
         extract(member, content[:-1])
     with pytest.raises(Damaged, match=r"^its checksum is wrong$"):
         extract(replace(member, crc=1), content)
@@ -180,13 +180,13 @@ def at(start: int, end: int) -> Member:
     return Member("p", "n", 0, 0, end - start, end - start, start, end)
 
 
-def test_neighbours_share_a_request_and_distant_ones_do_not() -> None:
+def test_only_neighbours_share_a_request() -> None:
     gap = zip_span.GAP_BYTES
     members = [at(2 * gap + 201, 2 * gap + 300), at(0, 100), at(100 + gap, 200 + gap)]
     assert [(span.start, span.end) for span in spans(members)] == [(0, 200 + gap), (2 * gap + 201, 2 * gap + 300)]
 
 
-def test_a_request_has_an_upper_size_unless_one_image_is_larger() -> None:
-    most = zip_span.SPAN_BYTES
-    members = [at(0, most // 2), at(most // 2, most), at(most, most + 10), at(most + 10, 3 * most)]
-    assert [(span.start, span.end) for span in spans(members)] == [(0, most), (most, most + 10), (most + 10, 3 * most)]
+def test_a_request_has_a_maximum_size_unless_one_image_is_larger() -> None:
+    size = zip_span.SPAN_BYTES
+    members = [at(0, size // 2), at(size // 2, size), at(size, size + 10), at(size + 10, 3 * size)]
+    assert [(span.start, span.end) for span in spans(members)] == [(0, size), (size, size + 10), (size + 10, 3 * size)]

@@ -1,4 +1,4 @@
-"""Small pictures, and zip archives of them as the tests need them."""
+"""Small images, and zip archives of them, for the tests."""
 
 import io
 import zipfile
@@ -22,7 +22,7 @@ def picture(number: int, image_format: str = "JPEG") -> bytes:
 def zip_of(
     members: Mapping[str, bytes], method: int = zipfile.ZIP_STORED, *, zip64: bool = False, comment: bytes = b""
 ) -> bytes:
-    """Return an archive with the members in this order; `zip64` writes their sizes as a file beyond 4 GiB does."""
+    """Return an archive with the members in this order; `zip64` writes their sizes as for files over 4 GiB."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
         archive.comment = comment

@@ -1,1 +1,1 @@
-"""Rows of any dataset -> Conversation or Drop; knows no ms-swift."""
+"""Rows of any dataset -> Conversation or Drop. Independent of ms-swift."""

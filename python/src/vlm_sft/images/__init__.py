@@ -1,1 +1,1 @@
-"""Image paths as data sets write them -> image files on disk."""
+"""Image paths as datasets write them -> image files on disk."""

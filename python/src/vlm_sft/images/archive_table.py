@@ -1,6 +1,6 @@
-r"""Which public archives hold the image of a path, and under which member name: a table that is data, not code.
+r"""A table of public archives: which of them contain the image of a path, and under which member name.
 
-A table is YAML (see archives.yaml):
+A table is YAML; datasets/fire/archives.yaml explains every key:
 
     archives: {val: {url: "https://example.org/val.zip", confidence: high}}
     rules: [{path: 'coco/val2014/(\d{12}\.jpg)', members: ['COCO_val2014_\1'], archives: [val]}]
@@ -9,7 +9,6 @@ A table is YAML (see archives.yaml):
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,16 @@ NO_RULE = "no archive is known for such a path"
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where one image may be read from: each archive may hold it under each of the member names, best ones first."""
+    """Where one image may be: each archive may contain it under each of the member names, best ones first."""
 
-    archives: tuple[str, ...]  # URLs; none: no public archive can be read
-    members: tuple[str, ...]  # what the member's name ends in
-    by_hand: str = ""  # where a person finds it
+    archives: tuple[str, ...]  # URLs; empty: no public archive can be read
+    members: tuple[str, ...]  # endings of the member's name
+    by_hand: str = ""  # where the user can get it
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One row of the table: a pattern over the whole path."""
+    """One rule of the table: a pattern over the whole path."""
 
     path: re.Pattern[str]
     members: tuple[str, ...]  # replacement templates of `path`
@@ -41,47 +40,43 @@ class Rule:
 
 
 class ArchiveTable:
-    """The rules in order; the first that matches decides."""
+    """The rules in order; the first that matches applies."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
 
     def places(self, path: str) -> Places:
-        """Return where the image of `path` may be read from; without archives where no rule matches."""
+        """Return where the image of `path` may be; no archives if no rule matches."""
         for rule in self.rules:
             if match := rule.path.fullmatch(path):
                 return Places(rule.archives, tuple(match.expand(member) for member in rule.members), rule.by_hand)
         return Places((), (), NO_RULE)
 
 
-def load_table(file: Path | None) -> ArchiveTable:
-    """Read a table; None is the one that comes with this package.
+def load_table(file: Path) -> ArchiveTable:
+    """Read a table.
 
     Raises:
-        UserError: the file is no such table; says all that is wrong with it.
+        UserError: the file is not such a table; reports all problems.
     """
-    text = (
-        file.read_bytes() if file else resources.files("vlm_sft.datasets.fire").joinpath("archives.yaml").read_bytes()
-    )
-    shown = str(file or "archives.yaml")
     try:
-        document = yaml.safe_load(text)
+        document = yaml.safe_load(file.read_bytes())
     except yaml.YAMLError as error:
-        raise UserError(f"{shown}: not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict) or not all(isinstance(document.get(key), kind) for key, kind in KINDS.items()):
-        raise UserError(f"{shown}: need a mapping `archives` and a list `rules`, as in archives.yaml")
+        raise UserError(f"{file}: need a mapping `archives` and a list `rules`, as in archives.yaml")
     problems: list[str] = []
     urls = {name: _url(f"archives.{name}", entry, problems) for name, entry in document["archives"].items()}
     rules = [_rule(f"rules[{n}]", entry, urls, problems) for n, entry in enumerate(document["rules"])]
     if problems:
-        raise UserError("\n".join(f"{shown}: {problem}" for problem in problems))
+        raise UserError("\n".join(f"{file}: {problem}" for problem in problems))
     return ArchiveTable(rule for rule in rules if rule)
 
 
 KINDS = {"archives": dict, "rules": list}
 
 
-def _url(key: str, entry: Any, problems: list[str]) -> str:  # noqa: ANN401  whatever YAML holds
+def _url(key: str, entry: Any, problems: list[str]) -> str:  # noqa: ANN401  any YAML value
     if not isinstance(entry, dict) or entry.get("confidence") not in CONFIDENCES:
         problems.append(f"{key}: need url and confidence, one of {', '.join(CONFIDENCES)}; got {entry!r}")
         return ""
@@ -114,11 +109,11 @@ def _pattern(key: str, text: str, members: list[str], problems: list[str]) -> re
     try:
         pattern = re.compile(text)
     except re.error as error:
-        problems.append(f"{key}.path: {text!r}: no regular expression: {error}")
+        problems.append(f"{key}.path: {text!r}: not a regular expression: {error}")
         return None
     try:
         for member in members:
-            re.sub(text + "|", member, "")  # matches emptily: a wrong replacement raises all the same
+            re.sub(text + "|", member, "")  # matches the empty text, and raises if the replacement is wrong
     except (re.error, TypeError) as error:
-        problems.append(f"{key}.members: no replacement of path: {error}")
+        problems.append(f"{key}.members: not a replacement for path: {error}")
     return pattern

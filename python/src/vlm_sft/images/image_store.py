@@ -1,4 +1,4 @@
-"""Image bytes -> a file under the image root, at the path that the data set gives; whole or not at all."""
+"""Image bytes -> a file under the image root, at the path that the dataset gives. Complete, or not written."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from vlm_sft.images.decode import decode_problem
 from vlm_sft.images.resolve import is_unsafe
 
 
-class NotStored(Exception):  # noqa: N818  named for what happened
+class NotStored(Exception):  # noqa: N818  named after the result
     """The image does not decode, or its path leads out of the root."""
 
 
@@ -38,5 +38,5 @@ class ImageStore:
                 raise NotStored(problem)
 
     def _is_inside(self, target: Path) -> bool:
-        """A folder on the way may be a link; what it leads to counts, and the last component is replaced."""
+        """Follow links among the folders of `target`. The last component is not followed: it is replaced."""
         return (os.path.realpath(target.parent) + os.sep).startswith(self._real_root)

@@ -1,4 +1,4 @@
-"""Path in a dataset -> image file under one of several roots. The paths are untrusted: none leads out of the roots."""
+"""Path in a dataset -> image file under one of several roots. The paths are untrusted; none may leave the roots."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from vlm_sft.images.decode import decode_problem
 
-WORKERS = 8  # decoding releases the GIL, and on a network file system the waiting overlaps
+WORKERS = 8  # decoding releases the GIL; on a network file system the waiting times overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +23,23 @@ class NoImage:
 
 
 def is_unsafe(path: str) -> bool:
-    """True for a path that is absolute, climbs with `..`, or holds a NUL: it could name a file outside a root."""
+    """True for a path that is absolute, has a `..` component, or contains a NUL: it could leave the root."""
     climbs = ".." in path and ".." in re.split(r"[/\\]", path)
     return climbs or path.startswith(("/", "\\")) or path[1:2] == ":" or "\0" in path
 
 
 class ImageFinder(Protocol):
-    """What the runner asks about images."""
+    """What a preparation needs to know about images."""
 
     def prefetch(self, paths: Iterable[str]) -> None:
-        """Look the paths up ahead of `find`."""
+        """Look up the paths before `find` is called."""
 
     def find(self, path: str) -> str | NoImage:
-        """Return what a sample should say of the image, or why it has none."""
+        """Return the path that a sample should name, or why there is none."""
 
 
 class UncheckedImages:
-    """For data made where the images are not: names them under `root` (or as they are) without a look at the disk."""
+    """Names images under `root` (or as they are) without a check, for data prepared without the images."""
 
     def __init__(self, root: Path | None) -> None:
         self._prefix = f"{os.path.abspath(root)}/" if root else ""  # noqa: PTH100  Path.resolve() would follow links
@@ -48,7 +48,7 @@ class UncheckedImages:
         """Nothing to look up."""
 
     def find(self, path: str) -> str | NoImage:
-        """Return the path below the root, unless it leads out of it."""
+        """Return the path below the root, unless it leaves the root."""
         return NoImage("image_path_unsafe", path) if is_unsafe(path) else self._prefix + path
 
 
@@ -56,21 +56,21 @@ PROBLEMS = ("image_missing", "image_outside_root", "image_unreadable", "image_pa
 
 
 class ImageRoots:
-    """Looks paths up in `roots`, in order, as they are and then by each rewrite that matches; every path once."""
+    """Looks up each path once: in every root in order, first as it is, then by each rewrite that matches."""
 
     def __init__(self, roots: Sequence[Path], rewrites: Iterable[tuple[str, str]]) -> None:
         self._roots = [os.path.abspath(root) for root in roots]  # noqa: PTH100  Path.resolve() would follow links
         self._real_roots = tuple(os.path.realpath(root).rstrip(os.sep) + os.sep for root in roots)
         self._rewrites = [(re.compile(pattern), replacement) for pattern, replacement in rewrites]
         # hash(path) -> number of the candidate that was found, or -1 - number of the problem.
-        # 64 bits in place of the text keep the memory for a million images near 70 MiB.
+        # Hashes of 64 bits instead of the texts keep the memory for a million images near 70 MiB.
         self._places: dict[int, int] = {}
         self._details: dict[int, str] = {}  # only for files that do not decode
 
     def find(self, path: str) -> str | NoImage:
         """Return the absolute path of the first candidate that exists, or why there is none.
 
-        It must be a regular file that decodes, and its real place (links followed) must lie under one of the roots.
+        It must be a regular file that decodes, and its real path (links followed) must be under one of the roots.
         """
         key = hash(path)
         place = self._places.get(key)
@@ -82,14 +82,14 @@ class ImageRoots:
         return found
 
     def prefetch(self, paths: Iterable[str]) -> None:
-        """Look up the paths not seen before, several at a time; `find` then answers from memory."""
+        """Look up the new paths in parallel; `find` then reads the results from memory."""
         fresh = list(dict.fromkeys(path for path in paths if hash(path) not in self._places))
         with ThreadPoolExecutor(WORKERS) as pool:
             for path, place in zip(fresh, pool.map(self._search, fresh), strict=True):
                 self._places[hash(path)] = place
 
     def _candidates(self, path: str) -> Iterator[str]:
-        """Every place where the image may lie, root by root: in each the path itself, then its rewrites."""
+        """Yield every place where the image may be: for each root the path itself, then its rewrites."""
         for root in self._roots:
             yield f"{root}/{path}"
             for pattern, replacement in self._rewrites:
@@ -97,12 +97,12 @@ class ImageRoots:
                     yield f"{root}/{match.expand(replacement)}"
 
     def _search(self, path: str) -> int:
-        """Number of the first candidate that is a whole image, or -1 - number of the first problem met."""
+        """Return the number of the first candidate that is a complete image, or -1 - number of the problem."""
         if is_unsafe(path):
             return -1 - PROBLEMS.index("image_path_unsafe")
         problem = "image_missing"
         for number, candidate in enumerate(self._candidates(path)):
-            if not os.path.isfile(candidate):  # noqa: PTH113  three times quicker than Path, and there are millions
+            if not os.path.isfile(candidate):  # noqa: PTH113  three times as fast as Path, for millions of paths
                 continue
             if not os.path.realpath(candidate).startswith(self._real_roots):
                 problem = "image_outside_root"

@@ -1,1 +1,1 @@
-"""Dataset rows -> ms-swift JSONL: one adapter per data set, one writer for all of them."""
+"""Dataset rows -> ms-swift JSONL: the same writer for all datasets."""

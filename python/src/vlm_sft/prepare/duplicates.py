@@ -1,22 +1,22 @@
-"""How many ids came more than once, in eight bytes an id: a million rows take 8 MB, where a set of texts takes 150."""
+"""Count repeated ids with eight bytes per id: a million rows need 8 MB; a set of texts would need 150 MB."""
 
 from array import array
 
-BUCKETS = 256  # counted one at a time, so that the set made for counting stays small
+BUCKETS = 256  # counted one at a time, so that the set used for counting stays small
 
 
 class DuplicateIds:
-    """Counts repeated ids by 64-bit hashes; two of a million different ids meet with a chance of 1 in 30 million."""
+    """Counts repeated ids by 64-bit hashes. A million different ids collide with a probability of 1 in 30 million."""
 
     def __init__(self) -> None:
         self._buckets = [array("q") for _ in range(BUCKETS)]
 
     def add(self, row_id: str) -> None:
-        """Note one id; a row without one (empty) is no duplicate of another."""
+        """Add one id. Rows without an id (empty) are not duplicates of each other."""
         if row_id:
             code = hash(row_id)
             self._buckets[code % BUCKETS].append(code)
 
     def count(self) -> int:
-        """Rows whose id an earlier row had."""
+        """Return the number of rows with the id of an earlier row."""
         return sum(len(bucket) - len(set(bucket)) for bucket in self._buckets)

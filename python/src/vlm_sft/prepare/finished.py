@@ -1,6 +1,6 @@
-"""A finished preparation in an output folder: recognised, compared, discarded.
+"""A finished preparation in an output folder: recognise, compare, discard it.
 
-`stats.json` is written last, so a folder with it holds a finished preparation, and one without holds none.
+`stats.json` is written last, so a folder contains a finished preparation if and only if it contains this file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,15 @@ from typing import Any
 
 import orjson
 
+from vlm_sft.datasets.registry import DATASETS
 from vlm_sft.errors import UserError
 
 MARKER = "stats.json"
-OUR_FILES = ("fire_bc_*.jsonl", "dropped_*.jsonl")
-LEFTOVERS = ("fire_bc_*.jsonl.*.tmp", "dropped_*.jsonl.*.tmp", "stats.json.*.tmp")  # of killed runs
+OUTPUTS = (*(dataset.output_name("*") for dataset in DATASETS.values()), "dropped_*.jsonl")
 
 
 def read_finished(folder: Path) -> dict[str, Any] | None:
-    """Return the stats of the finished preparation in `folder`; None when there is none or its files have changed."""
+    """Return the stats of the finished preparation in `folder`; None if there is none or its files have changed."""
     try:
         stats = orjson.loads((folder / MARKER).read_bytes())
         if missing := {"files", "settings", "input", "sha256_of_settings_and_input", "splits"} - stats.keys():
@@ -27,14 +27,14 @@ def read_finished(folder: Path) -> dict[str, Any] | None:
         return None
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"--output-dir: {folder / MARKER} is not of this command ({error!r}); "
+            f"--output-dir: {folder / MARKER} was not written by this command ({error!r}); "
             "choose another folder, or remove the file"
         ) from error
     return stats if whole else None
 
 
 def differences(old: Mapping[str, Any], new_settings: Mapping[str, Any], new_input: Mapping[str, Any]) -> Iterator[str]:
-    """One line for each setting and each input file that differs: `layout: trajectory -> steps`."""
+    """Yield one line for each setting and each input file that differs: `layout: trajectory -> steps`."""
     for title, before, after in (("", old["settings"], new_settings), ("input ", old["input"], new_input)):
         for key in sorted(before.keys() | after.keys()):
             if before.get(key) != after.get(key):
@@ -42,9 +42,9 @@ def differences(old: Mapping[str, Any], new_settings: Mapping[str, Any], new_inp
 
 
 def discard(folder: Path) -> None:
-    """Remove a former preparation and what killed runs left; the marker first, so that it vouches for nothing else."""
+    """Remove a former preparation, and the temporary files of killed runs. The marker is removed first."""
     (folder / MARKER).unlink(missing_ok=True)
-    for pattern in (*OUR_FILES, *LEFTOVERS):
+    for pattern in (*OUTPUTS, *(f"{name}.*.tmp" for name in (*OUTPUTS, MARKER))):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
 

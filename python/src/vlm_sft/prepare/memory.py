@@ -7,7 +7,7 @@ from pathlib import Path
 def peak_memory_mib() -> float:
     """Return the peak since this program started.
 
-    Linux's own figure is read from /proc: ru_maxrss also remembers the program that started this one.
+    On Linux it is read from /proc, because ru_maxrss includes the program that started this one.
     """
     status = Path("/proc/self/status")
     if status.exists():

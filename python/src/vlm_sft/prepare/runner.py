@@ -1,4 +1,4 @@
-"""Run one preparation: the only module that opens outputs. Rows in, samples and counts out, all or nothing."""
+"""Run one preparation: rows in, samples and counts out, all or nothing. The only module that writes outputs."""
 
 import math
 import time
@@ -13,7 +13,7 @@ import orjson
 
 from vlm_sft.atomic_file import atomic_write
 from vlm_sft.datasets.conversation import Conversation, Drop, id_of
-from vlm_sft.datasets.fire.layout import REWRITES
+from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.readers.json_rows import read_rows
 from vlm_sft.datasets.readers.source import SplitFile
 from vlm_sft.errors import UserError
@@ -24,26 +24,27 @@ from vlm_sft.prepare.memory import peak_memory_mib
 from vlm_sft.prepare.settings import Settings, identities, sha256_of
 from vlm_sft.prepare.stats import SplitStats
 from vlm_sft.prepare.swift_check import problem_of
-from vlm_sft.prepare.swift_row import imitated_answers, is_cut, samples
+from vlm_sft.prepare.swift_row import is_cut, samples, trained_answers
 from vlm_sft.prepare.token_cost import COUNTED_TRAJECTORIES, TokenCounter
 
-BATCH_ROWS = 32  # rows held at a time, so that their images are looked up side by side; 256 is 25 % slower, the cache
+BATCH_ROWS = 32  # rows at a time, whose images are looked up in parallel; 256 is 25 % slower because of the CPU cache
 PROGRESS_S = 3.0
 
-Parse = Callable[[object], Conversation | Drop]
-Say = Callable[[str], None]
+Log = Callable[[str], None]
+Stats = dict[str, Any]
 
 
-def prepare(parse: Parse, inputs: Sequence[SplitFile], settings: Settings, folder: Path, say: Say) -> dict[str, Any]:
-    """Convert every split into `folder` and return what `stats.json` says.
+def prepare(dataset: Dataset, inputs: Sequence[SplitFile], settings: Settings, folder: Path, log: Log) -> Stats:
+    """Convert every split into `folder` and return the content of `stats.json`.
 
-    A preparation found in `folder` is discarded first. The outputs appear under their names only when all of them are
-    whole and few enough rows dropped, `stats.json` last. Where dropped rows were asked for, they are kept even then.
+    A former preparation in `folder` is discarded first. The outputs appear under their names only when all of them are
+    complete and few enough rows are dropped, `stats.json` last. With `save_drops`, dropped rows are kept even if the
+    preparation fails.
 
     Raises:
-        UserError: an input is broken, too many rows dropped, or nothing is left to write.
+        UserError: an input is broken, too many rows are dropped, or nothing is left to write.
     """
-    images = _image_finder(settings)
+    images = _image_finder(dataset, settings)
     counter = TokenCounter(settings.count_tokens) if settings.count_tokens else None
     folder.mkdir(parents=True, exist_ok=True)
     discard(folder)
@@ -51,33 +52,33 @@ def prepare(parse: Parse, inputs: Sequence[SplitFile], settings: Settings, folde
     with ExitStack() as outputs:
         with ExitStack() as drops:
             for found in inputs:
-                output = outputs.enter_context(atomic_write(folder / f"fire_bc_{found.split}.jsonl"))
+                output = outputs.enter_context(atomic_write(folder / dataset.output_name(found.split)))
                 kept = None
                 if settings.save_drops:
                     kept = drops.enter_context(atomic_write(folder / f"dropped_{found.split}.jsonl"))
-                conversion = Conversion(found, parse, images, settings, say)
+                conversion = Conversion(found, dataset, images, settings, log)
                 splits[found.split] = conversion.run(output, kept)
                 if counter:
-                    say(f"{found.split}: counting the tokens of {len(conversion.first):,} trajectories")
-                    conversion.stats.tokens = counter.count(conversion.first, settings.form)
-        _judge(splits, settings, say)
-    stats = _summary(splits, inputs, settings, folder)
+                    log(f"{found.split}: counting the tokens of {len(conversion.first):,} trajectories")
+                    conversion.stats.tokens = counter.count(conversion.first, settings.sample_format)
+        _check_drops(splits, settings, log)
+    stats = _summary(dataset, splits, inputs, settings, folder)
     with atomic_write(folder / MARKER) as file:
         file.write(orjson.dumps(stats, option=orjson.OPT_INDENT_2) + b"\n")
     return stats
 
 
 class Conversion:
-    """One split on its way from its file to its output."""
+    """The conversion of one split, from its file to its output."""
 
-    def __init__(self, found: SplitFile, parse: Parse, images: ImageFinder, settings: Settings, say: Say) -> None:
+    def __init__(self, found: SplitFile, dataset: Dataset, images: ImageFinder, settings: Settings, log: Log) -> None:
         self.stats = SplitStats()
-        self.first: list[tuple[Conversation, list[str]]] = []  # with their images, to count their tokens
-        self._found, self._parse, self._images, self._settings, self._say = found, parse, images, settings, say
-        self._form = settings.form
+        self.first: list[tuple[Conversation, list[str]]] = []  # with their images, for counting tokens
+        self._found, self._parse, self._images, self._settings, self._log = found, dataset.parse, images, settings, log
+        self._format = settings.sample_format
 
     def run(self, output: BinaryIO, kept_drops: BinaryIO | None) -> SplitStats:
-        """Convert row by row until the file, or the number of trajectories asked for, ends."""
+        """Convert row by row until the end of the file or `max_samples`."""
         started = time.monotonic()
         stats, enough = self.stats, self._settings.max_samples or math.inf
         for row, parsed in self._parsed_rows():
@@ -95,30 +96,30 @@ class Conversion:
         return stats
 
     def _parsed_rows(self) -> Iterator[tuple[object, Conversation | Drop]]:
-        """Each row with what the adapter makes of it; its images are known by then, and progress is told."""
+        """Yield each row with its parsed form, after looking up its images; log the progress."""
         rows = read_rows(self._found.path)
-        told = time.monotonic()
+        reported = time.monotonic()
         while batch := list(islice(rows, BATCH_ROWS)):
             parsed = [row if isinstance(row, Drop) else self._selected(self._parse(row)) for row in batch]
             self._images.prefetch(path for one in parsed if isinstance(one, Conversation) for path in one.images)
             yield from zip(batch, parsed, strict=True)
-            if (now := time.monotonic()) - told >= PROGRESS_S:
-                told = now
-                self._say(table.progress(self._found.split, self.stats))
+            if (now := time.monotonic()) - reported >= PROGRESS_S:
+                reported = now
+                self._log(table.progress(self._found.split, self.stats))
 
     def _selected(self, parsed: Conversation | Drop) -> Conversation | Drop:
-        """Turn away what was not asked for, before its image is looked for."""
+        """Drop a conversation that the options exclude, before its images are looked up."""
         if isinstance(parsed, Drop):
             return parsed
         if self._settings.sources and parsed.source not in self._settings.sources:
             return Drop("source_not_selected", parsed.source)
-        if not imitated_answers(len(parsed.turns), self._form.loss):
+        if not trained_answers(len(parsed.turns), self._format.loss):
             return Drop("no_revision")
         return parsed
 
     def _lines(self, conversation: Conversation) -> list[bytes] | Drop:
-        """The lines to write for one conversation, counted; or why there are none."""
-        self.stats.ids.add(conversation.row_id)
+        """Return the lines for one conversation, after counting it; or the reason why there are none."""
+        self.stats.add_row(conversation)
         images = []
         for path in conversation.images:
             found = self._images.find(path)
@@ -126,71 +127,75 @@ class Conversion:
             if isinstance(found, NoImage):
                 return Drop(found.reason, found.detail)
             images.append(found)
-        made = samples(conversation, images, self._form)
+        written = samples(conversation, images, self._format)
         lines = []
-        for sample in made:
+        for sample in written:
             if problem := problem_of(sample):
                 return problem
             lines.append(orjson.dumps(sample, option=orjson.OPT_APPEND_NEWLINE))
         if self._settings.count_tokens and len(self.first) < COUNTED_TRAJECTORIES:
             self.first.append((conversation, images))
-        self.stats.layouts.add(conversation, made, self._form)
-        self.stats.add_written(conversation, cut=is_cut(conversation, self._form))
+        self.stats.layouts.add(conversation, written, self._format)
+        self.stats.add_written(conversation, cut=is_cut(conversation, self._format))
         return lines
 
 
-def _image_finder(settings: Settings) -> ImageFinder:
+def _image_finder(dataset: Dataset, settings: Settings) -> ImageFinder:
     if settings.skip_images:
         return UncheckedImages(settings.image_roots[0] if settings.image_roots else None)
-    return ImageRoots(settings.image_roots, REWRITES)
+    return ImageRoots(settings.image_roots, dataset.image_rewrites)
 
 
 def _drop_line(drop: Drop, number: int, row: object) -> bytes:
-    """One line of dropped_<split>.jsonl: the reason, the row's number in its file from 1, and the row itself."""
+    """Return one line of dropped_<split>.jsonl: the reason, the row's number in its file (from 1), and the row."""
     line = {"reason": drop.reason, "detail": drop.detail, "row": number}
     try:
         return orjson.dumps(line | {"data": None if isinstance(row, Drop) else row}, default=float) + b"\n"
-    except orjson.JSONEncodeError:  # too deep, or an integer beyond 64 bits
+    except orjson.JSONEncodeError:  # nested too deep, or an integer over 64 bits
         return orjson.dumps(line | {"data": None}) + b"\n"
 
 
-def _judge(splits: Mapping[str, SplitStats], settings: Settings, say: Say) -> None:
-    """Refuse outputs that too many rows are missing from, or that hold nothing."""
+def _check_drops(splits: Mapping[str, SplitStats], settings: Settings, log: Log) -> None:
+    """Raise a UserError if too many rows of a split are dropped, or none is left."""
     problems = []
     for split, stats in splits.items():
         if stats.drop_share > settings.max_drop_share:
             problems.append(
                 f"{split}: {stats.drop_share:.1%} of the rows dropped, more than --max-drop-share "
-                f"{settings.max_drop_share:.1%}; mend the cause, choose --sources that you have, or raise the share"
+                f"{settings.max_drop_share:.1%}; fix the cause, choose --sources that you have, or raise the share"
             )
         elif not stats.written:
             seen = ", ".join(sorted(stats.sources)) or "none"
             problems.append(
-                f"{split}: nothing to write of {stats.rows_in} rows (sources asked for: "
-                f"{', '.join(settings.sources) or 'all'}; seen: {seen}); "
-                "leave the split out with --splits, or choose others"
+                f"{split}: nothing to write of {stats.rows_in} rows (requested sources: "
+                f"{', '.join(settings.sources) or 'all'}; found: {seen}); "
+                "leave this split out of --splits, or choose other --sources"
             )
     if problems:
-        say(table.drops(splits))
+        log(table.drops(splits))
         raise UserError("\n".join(problems))
 
 
 def _summary(
-    splits: Mapping[str, SplitStats], inputs: Sequence[SplitFile], settings: Settings, folder: Path
-) -> dict[str, Any]:
-    """Everything `stats.json` says."""
-    asked, content = settings.as_json(), identities(inputs)
+    dataset: Dataset,
+    splits: Mapping[str, SplitStats],
+    inputs: Sequence[SplitFile],
+    settings: Settings,
+    folder: Path,
+) -> Stats:
+    """Return the content of `stats.json`."""
+    wanted, content = settings.as_json(), identities(inputs)
     files = {}
     for split, stats in splits.items():
-        name = f"fire_bc_{split}.jsonl"
-        lines = stats.layouts.of[settings.form.layout].samples
+        name = dataset.output_name(split)
+        lines = stats.layouts.of[settings.sample_format.layout].samples
         files[name] = {"bytes": (folder / name).stat().st_size, "lines": lines}
     seconds = sum(stats.seconds for stats in splits.values())
     return {
         "files": files,
-        "settings": asked,
+        "settings": wanted,
         "input": content,
-        "sha256_of_settings_and_input": sha256_of(asked, content),
+        "sha256_of_settings_and_input": sha256_of(wanted, content),
         "rows_in": sum(stats.rows_in for stats in splits.values()),
         "written": sum(stats.written for stats in splits.values()),
         "samples": sum(facts["lines"] for facts in files.values()),

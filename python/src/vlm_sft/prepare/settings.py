@@ -1,4 +1,4 @@
-"""What a preparation was asked to do, and the hash by which a finished one is recognised."""
+"""Settings of a preparation, and the hash that identifies a finished one."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,14 @@ import orjson
 
 from vlm_sft import __version__
 from vlm_sft.datasets.readers.source import SplitFile
-from vlm_sft.prepare.swift_row import Form
+from vlm_sft.prepare.swift_row import SampleFormat
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides the content of the outputs, besides the input."""
+    """Everything that determines the content of the outputs, besides the input."""
 
-    form: Form
+    sample_format: SampleFormat
     sources: tuple[str, ...] = ()  # empty: all
     image_roots: tuple[Path, ...] = ()
     skip_images: bool = False
@@ -27,18 +27,19 @@ class Settings:
     count_tokens: str = ""  # model folder or id; empty: tokens are not counted
 
     def as_json(self) -> dict[str, Any]:
-        """One flat object, keys as the options are called."""
-        flat = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "form"}
+        """Return one flat object; its keys are the names of the options."""
+        flat = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "sample_format"}
         roots = [str(root.absolute()) for root in self.image_roots]
-        return asdict(self.form) | flat | {"sources": list(self.sources), "image_roots": roots, "version": __version__}
+        flat |= {"sources": list(self.sources), "image_roots": roots, "version": __version__}
+        return asdict(self.sample_format) | flat
 
 
 def identities(inputs: Sequence[SplitFile]) -> dict[str, Any]:
-    """Which content each split is made from."""
+    """Return the identity of each split's input."""
     return {found.split: found.identity for found in inputs}
 
 
 def sha256_of(settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
-    """Hash of settings and input: the same for the same job, on any machine."""
+    """Return a hash of settings and input: the same on any machine."""
     document = {"settings": settings, "input": inputs}
     return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,4 +1,4 @@
-"""What a preparation counts, split by split; nothing vanishes: rows_in == written + sum(dropped)."""
+"""Counts of a preparation, by split. Every row is counted: rows_in == written + sum(dropped)."""
 
 import math
 from collections import Counter
@@ -10,12 +10,12 @@ from vlm_sft.images.resolve import NoImage
 from vlm_sft.prepare.duplicates import DuplicateIds
 from vlm_sft.prepare.layout_cost import LayoutCosts
 
-EXAMPLES = 3  # of each drop reason that are kept, to show what it looks like
+EXAMPLES = 3  # kept for each drop reason
 
 
 @dataclass
 class SourceStats:
-    """Rows of one image source; `images_*` count rows too, so a picture asked about twice counts twice."""
+    """Rows of one source, and the images that these rows name; an image that two rows name counts twice."""
 
     rows: int = 0
     written: int = 0
@@ -50,10 +50,14 @@ class SplitStats:
         if len(examples) < EXAMPLES and drop.reason not in CHOICES:
             examples.append({"row": self.rows_in, "id": row_id, "detail": drop.detail})
 
+    def add_row(self, conversation: Conversation) -> None:
+        """Count a row that the options select."""
+        self.ids.add(conversation.row_id)
+        self.sources.setdefault(conversation.source, SourceStats()).rows += 1
+
     def add_image(self, source: str, found: str | NoImage) -> None:
-        """Count the image of one row that was selected."""
-        of_source = self.sources.get(source) or self.sources.setdefault(source, SourceStats())
-        of_source.rows += 1
+        """Count one image of a row."""
+        of_source = self.sources[source]
         if isinstance(found, NoImage):
             of_source.images_missing += 1
         else:
@@ -71,15 +75,15 @@ class SplitStats:
 
     @property
     def drop_share(self) -> float:
-        """Share of the rows that could not be used among those that were asked for, 0 to 1."""
-        chosen_away = sum(self.dropped[reason] for reason in CHOICES)
-        asked_for = self.rows_in - chosen_away
-        return (self.dropped.total() - chosen_away) / asked_for if asked_for else 0.0
+        """Share, 0 to 1, of the rows that cannot be used among those that the options select."""
+        excluded = sum(self.dropped[reason] for reason in CHOICES)
+        selected = self.rows_in - excluded
+        return (self.dropped.total() - excluded) / selected if selected else 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """One object of `stats.json`, keys in a fixed order."""
+        """Return the split's object in `stats.json`, keys in a fixed order."""
         if self.rows_in != self.written + self.dropped.total():
-            raise ValueError(f"rows went astray: {self.rows_in} in, {self.written} written, {self.dropped} dropped")
+            raise ValueError(f"rows are lost: {self.rows_in} in, {self.written} written, {self.dropped} dropped")
         return {
             "rows_in": self.rows_in,
             "written": self.written,
@@ -100,7 +104,7 @@ class SplitStats:
 
 
 def _histogram(scores: Counter[float | None]) -> dict[str, int]:
-    """Counts by score to one decimal, lowest first; "none" are answers without a readable score."""
+    """Return counts by score, rounded to one decimal, lowest first; "none" counts answers without a readable score."""
     bins: Counter[float] = Counter()
     for score, count in scores.items():
         bins[math.inf if score is None else round(score, 1)] += count

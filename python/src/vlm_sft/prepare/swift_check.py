@@ -1,4 +1,4 @@
-"""The last look at a sample before it is written: would ms-swift read it as it was meant?"""
+"""The last check of a sample before it is written: ms-swift must read it as intended."""
 
 import re
 
@@ -6,18 +6,18 @@ from vlm_sft.datasets.conversation import Drop
 from vlm_sft.prepare.swift_row import Sample
 
 IMAGE_TAG = "<image>"
-# Chat templates write control tokens as <|im_end|>; the same text in a data set would end a turn or claim an image.
+# Chat templates write control tokens as <|im_end|>; the same text in a dataset would end a turn or insert an image.
 CONTROL_TOKEN = re.compile(r"<\|[^|<>\s]{1,40}\|>")
 
 
 def problem_of(sample: Sample) -> Drop | None:
     """Return why `sample` must not be written, or None.
 
-    A control token or an image tag left in a text is the data's fault and a Drop; broken alternation, an empty text or
-    a sample without loss would be ours.
+    A control token or an image tag in a text is an error of the data and gives a Drop. Roles that do not alternate, an
+    empty text or a sample without loss are errors of this program.
 
     Raises:
-        ValueError: the sample breaks a promise of `swift_row`.
+        ValueError: the sample violates the format that `swift_row` guarantees.
     """
     messages = sample["messages"]
     contents = [message["content"] for message in messages]

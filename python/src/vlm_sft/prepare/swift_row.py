@@ -1,9 +1,12 @@
-"""Conversation -> samples as ms-swift reads them: `{"messages": [...], "images": [...]}`. Knows no data set.
+"""Conversation -> samples as ms-swift reads them: `{"messages": [...], "images": [...]}`. Independent of datasets.
 
-A conversation with answers a1..aT is written in one of two layouts. `trajectory`: one sample, with "loss" true on every
-answer that is imitated. `steps`: one sample for each answer that is imitated, with "loss" true on its last answer only.
-Both hold the same terms p(answer | image, question, earlier answers and feedback), so they have the same summed loss
-and gradient, as long as no history is cut.
+A conversation with answers a1..aT is written in one of two layouts:
+
+- `trajectory`: one sample, with "loss" true on every answer that is trained on;
+- `steps`: one sample for each answer that is trained on, with "loss" true only on its last answer.
+
+Both contain the same terms p(answer | images, question, earlier answers and replies), so they have the same summed loss
+and gradient, unless history is cut.
 """
 
 from collections.abc import Sequence
@@ -20,50 +23,50 @@ Sample = dict[str, Any]  # one line of the JSONL file
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """How conversations are written."""
+class SampleFormat:
+    """How conversations are written as samples."""
 
     layout: Layout = "trajectory"
     loss: Loss = "all"
     feedback: FeedbackText = "text"
     system_prompt: str = ""
-    max_history_rounds: int = 6  # answers with their feedback that an imitated answer sees before it
+    max_history_rounds: int = 6  # earlier answers with their replies that an answer sees
 
 
-def samples(conversation: Conversation, images: Sequence[str], form: Form) -> list[Sample]:
-    """Write one conversation about `images` (absolute paths) as samples; an empty list when no answer is imitated.
+def samples(conversation: Conversation, images: Sequence[str], form: SampleFormat) -> list[Sample]:
+    """Return one conversation about `images` (absolute paths) as samples; an empty list if no answer is trained on.
 
-    An answer sees at most `form.max_history_rounds` rounds before it. Where that cuts (see `is_cut`), steps keep every
-    answer and shorten its history, while the one sample of a trajectory loses its earliest rounds, answers included.
+    An answer sees at most `form.max_history_rounds` rounds before it. If this cuts history (see `is_cut`), `steps`
+    keeps every answer and shortens its history; `trajectory` loses its earliest rounds with their answers.
     """
     turns = conversation.turns
-    imitated = imitated_answers(len(turns), form.loss)
+    trained = trained_answers(len(turns), form.loss)
     whole = form.layout == "trajectory"
-    remarks = [{"role": "user", "content": _feedback_text(turn, form.feedback)} for turn in turns[:-1]]
+    replies = [{"role": "user", "content": _reply_text(turn, form.feedback)} for turn in turns[:-1]]
     opening = _opening(conversation, images, form.system_prompt)
     written = []
-    for end in imitated[-1:] if whole else imitated:
+    for end in trained[-1:] if whole else trained:
         start = max(0, end - form.max_history_rounds)
         messages = list(opening)
         for number in range(start, end):
-            # An answer whose feedback was cut away is no revision of anything the model sees.
-            loss = whole and number in imitated and (form.loss == "all" or number > start)
+            # An answer without the reply before it is not a revision of anything that the model sees.
+            loss = whole and number in trained and (form.loss == "all" or number > start)
             messages.append({"role": "assistant", "content": turns[number].answer, "loss": loss})
-            messages.append(remarks[number])
+            messages.append(replies[number])
         messages.append({"role": "assistant", "content": turns[end].answer, "loss": True})
         written.append({"messages": messages, "images": list(images)})
     return written
 
 
-def imitated_answers(answers: int, loss: Loss) -> range:
-    """Numbers, from 0, of the answers that are imitated."""
+def trained_answers(answers: int, loss: Loss) -> range:
+    """Return the indices of the answers that are trained on."""
     if loss == "all":
         return range(answers)
     return range(answers - 1, answers) if loss == "last" else range(1, answers)
 
 
-def is_cut(conversation: Conversation, form: Form) -> bool:
-    """True when an imitated answer has more rounds before it than it may see: the two layouts then differ."""
+def is_cut(conversation: Conversation, form: SampleFormat) -> bool:
+    """True if the last answer has more rounds before it than it may see: the two layouts then differ."""
     return len(conversation.turns) - 1 > form.max_history_rounds
 
 
@@ -73,7 +76,7 @@ def _opening(conversation: Conversation, images: Sequence[str], system_prompt: s
     return [{"role": "system", "content": system_prompt}, user] if system_prompt else [user]
 
 
-def _feedback_text(turn: Turn, feedback: FeedbackText) -> str:
+def _reply_text(turn: Turn, feedback: FeedbackText) -> str:
     if feedback == "text" or turn.score is None:
-        return turn.feedback
-    return f"Your answer scores {turn.score:g} out of 10. {turn.feedback}"
+        return turn.reply
+    return f"Your answer scores {turn.score:g} out of 10. {turn.reply}"

@@ -1,4 +1,4 @@
-"""What a person sees of a preparation: progress, the drops by reason, and the summary. Text only, no decisions."""
+"""Texts that a preparation prints: progress, drops by reason, and the summary."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,13 +8,13 @@ from vlm_sft.prepare.stats import SplitStats
 
 
 def progress(split: str, stats: SplitStats) -> str:
-    """One line while it runs."""
+    """Return one line of progress."""
     dropped = stats.dropped.total()
     return f"{split}: {stats.rows_in:,} rows read, {stats.written:,} written, {dropped:,} dropped"
 
 
 def drops(splits: Mapping[str, SplitStats]) -> str:
-    """Rows that were not written, by split and reason, with one example of each."""
+    """Return the dropped rows by split and reason, with one example of each."""
     lines = []
     for split, stats in splits.items():
         lines.append(progress(split, stats))
@@ -27,7 +27,7 @@ def drops(splits: Mapping[str, SplitStats]) -> str:
 
 
 def summary(stats: Mapping[str, Any]) -> str:
-    """The finished preparation in a few lines; `stats` is the content of stats.json."""
+    """Summarise a finished preparation; `stats` is the content of stats.json."""
     lines = []
     for name, facts in stats["files"].items():
         lines.append(f"{name}: {facts['lines']:,} samples, {facts['bytes']:,} bytes")
@@ -38,9 +38,9 @@ def summary(stats: Mapping[str, Any]) -> str:
         if counts["history_cut"]:
             lines.append(
                 f"{split}: {counts['history_cut']:,} trajectories are longer than --max-history-rounds; "
-                "for these the two layouts are not equal"
+                "the two layouts differ for these"
             )
-    speed = f"{stats['rows_per_s']:,} rows/s" if stats["rows_per_s"] else "too quick to measure"
+    speed = f"{stats['rows_per_s']:,} rows/s" if stats["rows_per_s"] else "too fast to measure"
     lines.append(f"{stats['seconds']:.1f} s, {speed}, peak memory {stats['peak_memory_mib']:.0f} MiB")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Input tokens that each layout costs, counted with ms-swift's own template: text, control and image tokens."""
+"""Input tokens of each layout, counted with ms-swift's own template: text, control and image tokens."""
 
 import json
 from collections.abc import Sequence
@@ -8,29 +8,29 @@ from typing import Any
 
 from vlm_sft.datasets.conversation import Conversation
 from vlm_sft.errors import UserError
-from vlm_sft.prepare.swift_row import LAYOUTS, Form, samples
+from vlm_sft.prepare.swift_row import LAYOUTS, SampleFormat, samples
 
-COUNTED_TRAJECTORIES = 200  # the first of each split; 40 ms a sample with an image of 640 x 480
+COUNTED_TRAJECTORIES = 200  # the first ones of each split; 40 ms per sample with an image of 640 x 480
 
 
 class TokenCounter:
-    """Encodes samples as training will, image sizes and IMAGE_MAX_TOKEN_NUM included."""
+    """Encodes samples as the training does, including image sizes and IMAGE_MAX_TOKEN_NUM."""
 
     def __init__(self, model: str) -> None:
         """Load the tokenizer and image processor of `model`, a folder or an id; not its weights.
 
         Raises:
-            UserError: ms-swift is not installed, or does not know the model.
+            UserError: ms-swift is not installed, or does not support the model.
         """
         try:
             from swift.template import get_template
         except ImportError as error:
-            raise UserError("--count-tokens: needs ms-swift; install vlm-sft[train], or leave it out") from error
+            raise UserError("--count-tokens: needs ms-swift; install vlm-sft[train], or omit it") from error
         self._template = get_template(_processor(model))
         self._template.set_mode("train")
 
-    def count(self, conversations: Sequence[tuple[Conversation, Sequence[str]]], form: Form) -> dict[str, Any]:
-        """Return how many trajectories were counted, and the input tokens of each layout."""
+    def count(self, conversations: Sequence[tuple[Conversation, Sequence[str]]], form: SampleFormat) -> dict[str, Any]:
+        """Return the number of counted trajectories, and the input tokens of each layout."""
         counts: dict[str, Any] = {"trajectories": len(conversations)} | dict.fromkeys(LAYOUTS, 0)
         for layout in LAYOUTS:
             in_layout = replace(form, layout=layout)
@@ -41,7 +41,7 @@ class TokenCounter:
 
 
 def _processor(model: str) -> Any:  # noqa: ANN401  ms-swift has no types
-    """Load a processor; a local folder whose architecture has several uses is taken for what its config.json says."""
+    """Load a processor. If ms-swift finds several model types for a local folder, use the type in its config.json."""
     from swift.model import get_processor
 
     try:

@@ -1,1 +1,1 @@
-"""A small data set, photographs and a tiny model to try everything on: what `make smoke` runs."""
+"""A small dataset, photographs and a tiny model for trying everything; `make smoke` uses them."""

@@ -1,6 +1,6 @@
-r"""`vlm-sft sample`: everything that a first run needs, without a network.
+r"""`vlm-sft sample`: everything that a first run needs, without network access.
 
-One of its rows, in FIRE's shape:
+One of its rows, in FIRE's format:
 
     {"id": "cat-01", "image": "coco/train2014/000000123456.jpg",
      "question": {"from": "human", "value": "<image>\nWhat animal is it?"},
@@ -27,12 +27,12 @@ ROWS = ("FIRE-train-100K.json", "FIRE-test.json")
 def sample(folder: Path) -> None:
     """Write FOLDER/fire (trajectories), FOLDER/images (photographs) and FOLDER/model (a tiny random Qwen3-VL).
 
-    The same bytes each time; nothing is downloaded.
+    The files are the same every time; nothing is downloaded.
     """
     try:
         from vlm_sft.sample.model import write_model
     except ImportError as error:
-        raise UserError(f"{error.name}: not installed; pip install 'vlm-sft[train]'") from None
+        raise UserError(f"{error.name}: not installed; run pip install 'vlm-sft[train]'") from None
     (folder / "fire").mkdir(parents=True, exist_ok=True)
     for name in ROWS:
         with atomic_write(folder / "fire" / name) as file:

@@ -1,7 +1,7 @@
 """A tiny Qwen3-VL with random weights, written from its config without torch or transformers (10 s of imports).
 
-Hidden size 32, two layers of text and of vision, Qwen's real vocabulary size and special token ids: 20 MB, and each
-part of the real model is there. The tensors are those of transformers' Qwen3VLForConditionalGeneration.
+Hidden size 32, two layers of text and of vision, Qwen's real vocabulary size and special token ids: 20 MB, with
+every part of the real model. The tensors are those of transformers' Qwen3VLForConditionalGeneration.
 """
 
 import json
@@ -28,7 +28,7 @@ Tensor = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def write_model(folder: Path) -> int:
-    """Write the model in Hugging Face format; return its number of parameters. The same bytes each time."""
+    """Write the model in Hugging Face format; return its number of parameters. The files are the same every time."""
     folder.mkdir(parents=True, exist_ok=True)
     data = files("vlm_sft.sample") / "data" / "model"
     for name in FILES:
@@ -47,7 +47,7 @@ def write_model(folder: Path) -> int:
 
 
 def _silence_holes(embeddings: Tensor, tokenizer: dict[str, Any]) -> None:
-    """Set the rows of ids without a token to zero: among 264 tokens in 151,936 ids such an id never wins."""
+    """Set the rows of ids without a token (all but 264 of 151,936) to zero, so that none has the highest logit."""
     tokens = np.zeros(len(embeddings), bool)
     tokens[list(tokenizer["model"]["vocab"].values())] = True
     embeddings[~tokens] = 0
@@ -56,8 +56,8 @@ def _silence_holes(embeddings: Tensor, tokenizer: dict[str, Any]) -> None:
 def _initial(name: str, shape: Shape, deviation: np.float32, random: np.random.Generator) -> Tensor:
     """Initialise as transformers does: norms 1, biases 0, everything else normal.
 
-    The config asks for a deviation of 0.5 where Qwen has 0.02: with 32 dimensions and tied embeddings a smaller one
-    bounds every logit below 1, and no training could bring the loss down.
+    The config has a deviation of 0.5; Qwen's is 0.02. With 32 dimensions and tied embeddings, a smaller deviation keeps
+    every logit below 1, and training cannot reduce the loss.
     """
     if name.endswith(".bias"):
         return np.zeros(shape, np.float32)
@@ -116,7 +116,7 @@ def _vision(vision: dict[str, Any]) -> dict[str, Shape]:
             ("mlp.linear_fc2", hidden, inter),
         ):
             shapes |= {f"{block}.{name}.weight": (rows, columns), f"{block}.{name}.bias": (rows,)}
-    mergers = [(f"{tower}.merger", hidden)]  # norm before the patches are joined; a deepstack merger's comes after
+    mergers = [(f"{tower}.merger", hidden)]  # norm before the patches are joined; in a deepstack merger after it
     mergers += [(f"{tower}.deepstack_merger_list.{i}", merged) for i in range(len(vision["deepstack_visual_indexes"]))]
     for merger, normed in mergers:
         shapes |= {f"{merger}.norm.weight": (normed,), f"{merger}.norm.bias": (normed,)}

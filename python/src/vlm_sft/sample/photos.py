@@ -1,4 +1,4 @@
-"""The photographs of the sample under the paths that FIRE gives its images, with the quirks of those paths."""
+"""The photographs of the sample, under FIRE's image paths with all their irregularities."""
 
 import io
 from importlib.resources import files
@@ -8,8 +8,8 @@ from PIL import Image
 
 from vlm_sft.atomic_file import atomic_write
 
-# Path on disk -> photograph. FIRE's rows name some of them otherwise: coco/train2014/000000123456.jpg has the prefix of
-# COCO's archive on disk, SEED-Bench's files have no extension.
+# Path on disk -> photograph. FIRE's rows have other names for some of them: coco/train2014/000000123456.jpg has the
+# prefix of COCO's archive on disk, and SEED-Bench's files have no extension.
 ON_DISK = {
     "coco/train2017/000000254871.jpg": "astronaut",
     "vg/VG_100K/2331536.jpg": "camera",
@@ -26,7 +26,7 @@ ON_DISK = {
 
 
 def write_photos(folder: Path) -> int:
-    """Write every photograph under `folder`; return how many. A path that ends in .png holds a PNG."""
+    """Write every photograph under `folder`; return their number. A path that ends in .png is a PNG."""
     photos = files("vlm_sft.sample") / "data" / "photos"
     for path, name in ON_DISK.items():
         data = (photos / f"{name}.jpg").read_bytes()

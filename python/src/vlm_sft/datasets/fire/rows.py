@@ -1,4 +1,4 @@
-r"""FIRE row -> Conversation, from any of the three shapes that FIRE's files and code have.
+r"""FIRE row -> Conversation, from any of the three shapes in FIRE's files and code.
 
 A row of FIRE-train-100K.json, shortened:
 
@@ -9,11 +9,12 @@ A row of FIRE-train-100K.json, shortened:
        {"role": "student", "type": "response", "value": "Thought: ...\nAnswer: A motorbike ...\n\n"},
        {"role": "teacher", "type": "feedback", "value": "Score: 3.\nFeedback: Look again ...\n"}, ...]}
 
-Two more shapes occur in FIRE's own code, so a later file may have them: `conversations` of {"from", "value"} that open
-with the human's question (or with the question in `raw`), and `student_history` of the same form beside
-`teacher_history` and `scores`.
+FIRE's own code has two more shapes, so later files may have them:
 
-What is imitated is the student's answer without its thought; the ground truth is not used.
+- `conversations` of {"from", "value"} that begin with the human's question (or with the question in `raw`);
+- `student_history` of the same form, with `teacher_history` and `scores`.
+
+The model is trained on the student's answers without their thoughts. The ground truth is not used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +36,7 @@ SPEAKERS = {
 
 
 def parse(row: object) -> Conversation | Drop:
-    """Read one row of any of the three shapes; never raises, whatever JSON value the row is."""
+    """Read one row of any of the three shapes. Never raises, whatever JSON value the row is."""
     if not isinstance(row, dict):
         return Drop("row_not_an_object", type(row).__name__)
     image = row.get("image")
@@ -55,14 +56,14 @@ def parse(row: object) -> Conversation | Drop:
 
 
 def source_of(image: str) -> str:
-    """Name the image source: the first folder of the path (the field `source` is not to be relied on)."""
+    """Return the image source: the first folder of the path (the field `source` is unreliable)."""
     folder, slash, _ = image.partition("/")
     return SOURCE_OF_FOLDER.get(folder, folder) if slash else "(no folder)"
 
 
 @dataclass(frozen=True, slots=True)
 class _Dialogue:
-    """Who said what, in order."""
+    """Speakers and their texts, in order."""
 
     opened_by: str  # role as written in the row
     speakers: list[int]  # STUDENT or TEACHER
@@ -70,7 +71,7 @@ class _Dialogue:
 
 
 def _dialogue(row: Mapping[str, object]) -> _Dialogue | Drop:
-    """Read the entries from whichever field this shape keeps them in."""
+    """Read the entries from the field that this shape has."""
     entries = row["student_history"] if "student_history" in row else row.get("conversations")
     if not isinstance(entries, list) or not entries:
         return Drop("no_answers")
@@ -80,20 +81,20 @@ def _dialogue(row: Mapping[str, object]) -> _Dialogue | Drop:
         for entry in entries:
             speakers.append(SPEAKERS[entry.get("role") or entry["from"]])
             texts.append(entry["value"])
-    except (AttributeError, KeyError, TypeError):  # no object, an unknown role or none, no value
+    except (AttributeError, KeyError, TypeError):  # not an object, no known role, or no value
         return Drop("turn_malformed", f"entry {len(texts)} is {_kind(entries[len(texts)])}"[:120])
     if set(map(type, texts)) != {str}:
-        return Drop("turn_malformed", "a value is no text")
+        return Drop("turn_malformed", "a value is not a text")
     return _Dialogue(entries[0].get("role") or entries[0]["from"], speakers, texts)
 
 
 def _kind(value: object) -> str:
-    """Say what a value is without repr, which fails on deep nesting."""
+    """Describe a value without repr, which fails on deep nesting."""
     return "an object with " + ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
 
 
 def _question(row: Mapping[str, object], dialogue: _Dialogue) -> tuple[str, _Dialogue]:
-    """Return the question and what follows it: it has its own field, or opens the dialogue, or both."""
+    """Return the question and the dialogue after it. The question has its own field, or opens the dialogue, or both."""
     raw = row.get("raw")
     question = _text(row.get("question")) or (_text(raw.get("question")) if isinstance(raw, dict) else "")
     if dialogue.opened_by in ("human", "user"):
@@ -103,19 +104,19 @@ def _question(row: Mapping[str, object], dialogue: _Dialogue) -> tuple[str, _Dia
 
 
 def _text(field: object) -> str:
-    """Text of a field that is {"value": text} or the text itself."""
+    """Return the text of a field that is {"value": text} or the text itself."""
     value = field.get("value") if isinstance(field, dict) else field
     return value if isinstance(value, str) else ""
 
 
 def _turns(dialogue: _Dialogue, row: Mapping[str, object]) -> tuple[Turn, ...] | Drop:
-    """Pair each answer with the feedback to it. The last feedback may be missing; it reaches no sample anyway."""
+    """Pair each answer with its feedback. The last feedback may be missing; no sample contains it."""
     speakers, texts = dialogue.speakers, dialogue.texts
     if not texts:
         return Drop("no_answers")
     if speakers != ([STUDENT, TEACHER] * len(speakers))[: len(speakers)]:
         order = "".join("st"[speaker] for speaker in speakers)
-        return Drop("roles_do_not_alternate", f"s(tudent) and t(eacher) speak in the order {order[:40]}")
+        return Drop("roles_do_not_alternate", f"s(tudent) and t(eacher) speak in this order: {order[:40]}")
     if dialogue.opened_by == "gpt" and texts[0].lstrip().startswith("Score:"):
         return Drop("teacher_dialogue", texts[0][:80])
     if len(texts) % 2:
@@ -125,7 +126,7 @@ def _turns(dialogue: _Dialogue, row: Mapping[str, object]) -> tuple[Turn, ...] |
 
 
 def _last_feedback(row: Mapping[str, object]) -> str:
-    """What the teacher said last, where the shape keeps it in a list of its own; else nothing."""
+    """Return the last feedback if this shape has it in a separate list; else an empty text."""
     history = row.get("teacher_history")
     last = history[-1] if isinstance(history, list) and history else None
     return _text(last) if isinstance(last, dict) and last.get("from") == "gpt" else ""
@@ -133,21 +134,21 @@ def _last_feedback(row: Mapping[str, object]) -> str:
 
 def _paired(answers: Sequence[str], feedback: Sequence[str], scores: Sequence[object]) -> tuple[Turn, ...] | Drop:
     turns = []
-    for number, (said, reply) in enumerate(zip(answers, feedback, strict=True)):
-        answer, remark = answer_of(said), feedback_of(reply)
+    for number, (student, teacher) in enumerate(zip(answers, feedback, strict=True)):
+        answer, reply = answer_of(student), feedback_of(teacher)
         if not answer:
-            return Drop("empty_answer", f"answer {number + 1}: {said!r}"[:120])
-        if not remark and number + 1 < len(answers):
-            return Drop("empty_feedback", f"feedback {number + 1}: {reply!r}"[:120])
-        score = score_of(reply)
+            return Drop("empty_answer", f"answer {number + 1}: {student!r}"[:120])
+        if not reply and number + 1 < len(answers):
+            return Drop("empty_feedback", f"feedback {number + 1}: {teacher!r}"[:120])
+        score = score_of(teacher)
         if score is None and number < len(scores):
             score = _on_scale(scores[number])
-        turns.append(Turn(answer, remark, score))
+        turns.append(Turn(answer, reply, score))
     return tuple(turns)
 
 
 def _on_scale(score: object) -> float | None:
-    """A number of the field `scores` (a Decimal where it was streamed), or None when it is no score."""
+    """Return an entry of the field `scores` (a Decimal if it was streamed) as a number; None if it is no score."""
     try:
         value = float(score)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

@@ -1,1 +1,1 @@
-"""Files -> rows."""
+"""Dataset files -> rows."""

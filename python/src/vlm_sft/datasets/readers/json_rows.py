@@ -1,4 +1,4 @@
-"""Rows of a JSON array or of JSON lines, streamed: memory stays the same whatever the size of the file."""
+"""Stream the rows of a JSON array or of JSON lines. Memory does not grow with the file."""
 
 import re
 import sys
@@ -13,20 +13,20 @@ import orjson
 from vlm_sft.datasets.conversation import Drop
 from vlm_sft.errors import UserError
 
-BLOCK_BYTES = 1 << 16  # some 30 rows of FIRE; smaller and larger blocks are slower
-LONGEST_ROW_BYTES = 1 << 20  # of an array that is still read block by block
+BLOCK_BYTES = 1 << 16  # about 30 rows of FIRE; smaller and larger blocks are slower
+MAX_ROW_BYTES = 1 << 20  # an array with longer rows is streamed by ijson
 SNIFF_BYTES = 4096
 UTF8_BOM = b"\xef\xbb\xbf"
 OPENING = re.compile(rb'\s*(\{\s*"(?:[^"\\]|\\.)*")')  # a row's brace and first key: {"id"
 
 
 def read_rows(path: Path) -> Iterator[object]:
-    """Yield each row of `path` as the JSON value it is; a line that is not JSON is yielded as a Drop.
+    """Yield each row of `path` as its JSON value; a line that is not JSON is yielded as a Drop.
 
-    The first byte that is not blank decides: `[` opens a JSON array, `{` the first of many JSON lines.
+    The first non-blank byte decides: `[` opens a JSON array, `{` the first of many JSON lines.
 
     Raises:
-        UserError: the file is neither, or an array breaks off or is malformed; says at which row and byte.
+        UserError: the file is neither, or an array is truncated or malformed; names the row and byte.
     """
     with path.open("rb") as file:
         head = file.read(SNIFF_BYTES)
@@ -39,20 +39,20 @@ def read_rows(path: Path) -> Iterator[object]:
             case b"{":
                 yield from _lines(file)
             case _:
-                raise UserError(f"{path}: {_what_it_is(head[start:])}")
+                raise UserError(f"{path}: {_description(head[start:])}")
 
 
 def _array(file: BufferedReader, path: Path) -> Iterator[object]:
-    """Read an array by blocks of whole rows, which orjson parses at thrice the speed of a streaming parser.
+    """Read an array in blocks of whole rows, which orjson parses three times as fast as a streaming parser.
 
-    A block is cut before a row that opens with the same key as the first row. A cut in the wrong place, inside a row,
-    cannot go unnoticed: what lies before it is then no JSON array. From there on ijson streams the rest.
+    A block is cut before a row that opens with the same key as the first row. A wrong cut, inside a row, is always
+    noticed: the part before it is then not a JSON array. ijson streams the rest from there.
     """
     file.read(1)
     rest = file.read(BLOCK_BYTES)
     rows = 0
     opening = OPENING.match(rest)
-    while opening and len(rest) < LONGEST_ROW_BYTES and (block := file.read(BLOCK_BYTES)):
+    while opening and len(rest) < MAX_ROW_BYTES and (block := file.read(BLOCK_BYTES)):
         rest += block
         cut = rest.rfind(opening[1])
         if whole := rest[:cut].rstrip():
@@ -77,26 +77,26 @@ def _parsed(array: bytes) -> list[object] | None:
 
 
 class _Rest:
-    """A file of which some bytes have been read already: they come first."""
+    """A file of which some bytes have been read already: `read` returns these first."""
 
     def __init__(self, start: bytes, file: BinaryIO) -> None:
         self._start, self._file = start, file
 
     def read(self, size: int) -> bytes:
-        """Read up to `size` bytes; ijson asks for 0 of them to learn whether they are bytes."""
+        """Read up to `size` bytes. ijson reads 0 bytes to find out whether the file is binary."""
         if not self._start:
             return self._file.read(size)
         start, self._start = self._start[:size], self._start[size:]
         return start
 
     def tell(self) -> int:
-        """Bytes of the file read so far."""
+        """Return the number of bytes read so far."""
         return self._file.tell()
 
 
 def _streamed(file: _Rest, rows: int, path: Path) -> Iterator[object]:
-    """Stream the rest of an array of which `rows` rows have been read."""
-    sys.set_int_max_str_digits(0)  # ijson 3.4 crashes the process where int() refuses an integer for its length
+    """Stream the rest of an array of which `rows` rows were read before."""
+    sys.set_int_max_str_digits(0)  # ijson 3.4 crashes the process when int() refuses a long integer
     try:
         for row in ijson.items(file, "item", buf_size=BLOCK_BYTES):
             rows += 1
@@ -106,12 +106,12 @@ def _streamed(file: _Rest, rows: int, path: Path) -> Iterator[object]:
         end = file.tell()
         if "premature EOF" in complaint:
             raise UserError(
-                f"{path}: the JSON array breaks off in row {rows + 1}, at byte {end}, the end of the file; "
-                "the download is not whole, fetch it again"
+                f"{path}: the JSON array is truncated in row {rows + 1}, at byte {end}, the end of the file; "
+                "the download is incomplete, download it again"
             ) from None
         raise UserError(
             f"{path}: row {rows + 1} or one soon after it is not JSON ({complaint}), "
-            f"between byte {max(0, end - 2 * BLOCK_BYTES)} and byte {end}; mend or fetch the file"
+            f"between byte {max(0, end - 2 * BLOCK_BYTES)} and byte {end}; fix the file or download it again"
         ) from None
 
 
@@ -125,9 +125,9 @@ def _lines(file: BinaryIO) -> Iterator[object]:
             yield Drop("invalid_json", f"{error}: {line[:60]!r}")
 
 
-def _what_it_is(start: bytes) -> str:
+def _description(start: bytes) -> str:
     if not start:
         return "the file is empty; need a JSON array or JSON lines"
     if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the data itself; fetch it with `git lfs pull` or `hf download`"
+        return "a Git LFS pointer, not the data itself; download it with `git lfs pull` or `hf download`"
     return f"starts with {start[:20]!r}; need a JSON array ([) or JSON lines ({{)"

@@ -1,4 +1,4 @@
-"""What became of the images wanted: a table by source, and what to do about those that are missing. Text only."""
+"""The result of a download: a table by source, and what to do about missing images. Text only."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,20 +7,20 @@ from pathlib import Path
 
 from vlm_sft.images.wanted import Wanted
 
-REASONS_SHOWN = 3  # per source; an archive that broke down can have many
+REASONS_SHOWN = 3  # per source; a failing archive can have many
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Which of the wanted images are missing, and which were there before."""
+    """Which of the wanted images are missing, and which were on disk before."""
 
     wanted: Wanted
     on_disk: frozenset[str]
-    missing: Mapping[str, str]  # path -> why
+    missing: Mapping[str, str]  # path -> reason
 
 
 def table(outcome: Outcome) -> str:
-    """Images by source: how many were wanted, there before, fetched, missing; and why they are missing."""
+    """Return images by source: wanted, on disk before, fetched, missing; with the reasons for missing ones."""
     sources = outcome.wanted.sources
     wanted, before = Counter(sources.values()), Counter(sources[path] for path in outcome.on_disk)
     missing = Counter(sources[path] for path in outcome.missing)
@@ -41,19 +41,20 @@ def _line(name: str, width: int, wanted: int, before: int, missing: int) -> str:
     return f"{name:{width}} {wanted:>9,} {before:>9,} {wanted - before - missing:>9,} {missing:>9,}"
 
 
-def too_much_missing(outcome: Outcome, most: float, root: Path) -> str:
-    """Say which splits lack more than the share `most` of their rows, and what to do; empty when none does."""
+def too_much_missing(outcome: Outcome, max_share: float, root: Path) -> str:
+    """Report the splits that lack the images of more than `max_share` of their rows, and what to do; empty if none."""
     sources, missing = outcome.wanted.sources, outcome.missing
     bad = Counter(sources[path] for path in missing)
-    whole = sorted(set(sources.values()) - {source for source, n in bad.items() if n > most * _images(outcome, source)})
-    leave_out = f"or leave them out: --sources {','.join(whole)}" if whole else "or choose other --sources"
+    lacking = {source for source, count in bad.items() if count > max_share * _images(outcome, source)}
+    whole = sorted(set(sources.values()) - lacking)
+    leave_out = f"or leave these sources out: --sources {','.join(whole)}" if whole else "or choose other --sources"
     named = ", ".join(f"{source} {count:,}" for source, count in bad.most_common())
     return "\n".join(
-        f"{split}: {share:.1%} of the rows are without their image, more than --max-missing-share {most:.1%} "
-        f"(images missing: {named}); run it again if a server failed, put the files of these sources under {root} "
+        f"{split}: {share:.1%} of the rows lack their images, more than --max-missing-share {max_share:.1%} "
+        f"(images missing: {named}); run this again if a server failed, put the files of these sources under {root} "
         f"yourself, {leave_out}"
         for split in outcome.wanted.rows
-        if (share := outcome.wanted.missing_share(split, missing)) > most
+        if (share := outcome.wanted.missing_share(split, missing)) > max_share
     )
 
 

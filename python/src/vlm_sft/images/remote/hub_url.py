@@ -1,4 +1,4 @@
-"""`hf://[datasets/]ORG/NAME[@REVISION]/FILE` -> address and headers; HF_ENDPOINT and HF_TOKEN are honoured."""
+"""`hf://[datasets/]ORG/NAME[@REVISION]/FILE` -> address and headers; uses HF_ENDPOINT and HF_TOKEN."""
 
 import re
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ class HubFile:
     @classmethod
     @lru_cache
     def parse(cls, address: str) -> Self | None:
-        """Read an address; None when it is not one of the hub."""
+        """Parse an address; None if it is not one of the hub."""
         match = ADDRESS.fullmatch(address)
         if not match:
             return None
         return cls(match["repo"], match["file"], match["revision"], "dataset" if match["kind"] else "model")
 
-    @lru_cache  # noqa: B019  a few dozen files, all program long
+    @lru_cache  # noqa: B019  a few dozen files
     def url(self) -> str:
-        """Where the hub, or the mirror that HF_ENDPOINT names, serves the file or redirects to it."""
+        """Return the file's address on the hub, or on the mirror that HF_ENDPOINT names."""
         from huggingface_hub import hf_hub_url  # late: 0.5 s that --help does not need
 
         return hf_hub_url(self.repo, self.file, repo_type=self.kind, revision=self.revision)
 
     def headers(self, target: str) -> dict[str, str]:
-        """Return the headers for `target`: the token, where there is one, for the hub itself and no other host."""
+        """Return the headers for `target`: the token, if there is one, only for the hub itself."""
         from huggingface_hub import get_token
 
         token = get_token() if urlsplit(target)[:2] == urlsplit(self.url())[:2] else None
@@ -45,7 +45,7 @@ class HubFile:
 
 
 def is_offline() -> bool:
-    """HF_HUB_OFFLINE is set: the hub is not to be asked."""
+    """True if HF_HUB_OFFLINE is set: no request to the hub is allowed."""
     from huggingface_hub import constants
 
     return constants.HF_HUB_OFFLINE

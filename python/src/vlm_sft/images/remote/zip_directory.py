@@ -1,4 +1,4 @@
-"""The directory of a remote zip archive: which members hold the images wanted, and at which bytes. ZIP64 included."""
+"""The directory of a remote zip archive: which members are the wanted images, and at which bytes. Supports ZIP64."""
 
 import io
 import struct
@@ -9,33 +9,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-TAIL_BYTES = 1 << 20  # the end of the file, read at once: its directory, or a good part of it
+TAIL_BYTES = 1 << 20  # the end of the file, read at once: its directory, or a large part of it
 PIECE_BYTES = 8 << 20  # of a longer directory, per request
 LOCAL_HEADER_BYTES = 30
-MOST_EXTRA_BYTES = 4096  # local header's extra field and data descriptor; usually below 50
-LARGEST_IMAGE_BYTES = 64 << 20  # FIRE's largest are far below; a forged size must not fill the memory
+MAX_EXTRA_BYTES = 4096  # local header's extra field and data descriptor; usually below 50
+MAX_IMAGE_BYTES = 64 << 20  # far above any photograph; a forged size must not fill the memory
 ENCRYPTED = 0x1
 
 
 class Remote(Protocol):
-    """A file that is read by ranges."""
+    """A file that can be read by ranges."""
 
     def size(self, url: str) -> int:
         """Return its length in bytes."""
 
     def read(self, url: str, start: int, end: int) -> bytes:
-        """Return the bytes from `start` up to and without `end`."""
+        """Return the bytes from `start` up to, but not including, `end`."""
 
 
-class NotAZip(Exception):  # noqa: N818  named for what was found
-    """The file is no zip archive, or its directory is damaged."""
+class NotAZip(Exception):  # noqa: N818  named after what was found
+    """The file is not a zip archive, or its directory is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One image in an archive. `start` is its local header; its data lies before `end`."""
+    """One image in an archive. Its local header begins at `start`; its data ends before `end`."""
 
-    path: str  # of the image, as the data set writes it
+    path: str  # of the image, as the dataset writes it
     name: str  # in the archive
     method: int  # of compression: 0 stored, 8 deflated
     crc: int
@@ -47,14 +47,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Found:
-    """What a directory says of the images wanted."""
+    """The wanted images in a directory."""
 
     members: tuple[Member, ...]
-    unusable: Mapping[str, str]  # path -> why it is not taken
+    unusable: Mapping[str, str]  # path -> why the image is not used
 
 
 def find_members(remote: Remote, url: str, wanted: Mapping[str, Sequence[str]]) -> Found:
-    """Find the member of each path in `wanted`, which says what its name may end in, the likeliest first.
+    """Find the member of each path in `wanted` (path -> possible endings of the member's name, likeliest first).
 
     Raises:
         NotAZip: see the class.
@@ -65,7 +65,7 @@ def find_members(remote: Remote, url: str, wanted: Mapping[str, Sequence[str]]) 
         with zipfile.ZipFile(file) as archive:
             entries, directory_start = archive.infolist(), archive.start_dir
     except (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OSError) as error:
-        raise NotAZip(f"no zip archive, or its directory is damaged: {error}") from None
+        raise NotAZip(f"not a zip archive, or its directory is damaged: {error}") from None
     starts = sorted(entry.header_offset for entry in entries)
     starts.append(directory_start)
     members, unusable = [], {}
@@ -76,19 +76,19 @@ def find_members(remote: Remote, url: str, wanted: Mapping[str, Sequence[str]]) 
         elif not 0 <= entry.header_offset < directory_start:
             unusable[path] = "outside the archive"
         else:
-            end = min(starts[bisect_right(starts, entry.header_offset)], entry.header_offset + _most_bytes(entry))
+            end = min(starts[bisect_right(starts, entry.header_offset)], entry.header_offset + _max_bytes(entry))
             members.append(_member(path, entry, end))
     return Found(tuple(members), unusable)
 
 
 def _problem(ending: str, fitting: Sequence[zipfile.ZipInfo]) -> str:
-    """Why none of the entries that fit is taken, or an empty text."""
+    """Return why none of the fitting entries is used, or an empty text."""
     if len({(entry.CRC, entry.file_size) for entry in fitting}) > 1:
         return f"{len(fitting)} different members end in {ending}"
     entry = fitting[0]
     if entry.flag_bits & ENCRYPTED:
         return "encrypted"
-    if max(entry.file_size, entry.compress_size) > LARGEST_IMAGE_BYTES:
+    if max(entry.file_size, entry.compress_size) > MAX_IMAGE_BYTES:
         return "larger than an image"
     return ""
 
@@ -96,8 +96,8 @@ def _problem(ending: str, fitting: Sequence[zipfile.ZipInfo]) -> str:
 def _fitting(
     entries: Iterable[zipfile.ZipInfo], wanted: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[str, list[zipfile.ZipInfo]]]:
-    """Of each path that is found: the first ending that fits, and the entries whose names end so."""
-    endings = defaultdict(list)  # last component -> (whole ending, how likely, path)
+    """Return for each path that is found: the first fitting ending, and the entries whose names have it."""
+    endings = defaultdict(list)  # last component -> (whole ending, its rank, path)
     for path, ends in wanted.items():
         for rank, ending in enumerate(ends):
             endings[ending.rpartition("/")[2]].append((f"/{ending}", rank, path))
@@ -115,8 +115,8 @@ def _fitting(
     return {path: (wanted[path][rank], fitting) for path, (rank, fitting) in best.items()}
 
 
-def _most_bytes(entry: zipfile.ZipInfo) -> int:
-    return LOCAL_HEADER_BYTES + len(entry.filename.encode()) + MOST_EXTRA_BYTES + entry.compress_size
+def _max_bytes(entry: zipfile.ZipInfo) -> int:
+    return LOCAL_HEADER_BYTES + len(entry.filename.encode()) + MAX_EXTRA_BYTES + entry.compress_size
 
 
 def _member(path: str, entry: zipfile.ZipInfo, end: int) -> Member:
@@ -133,7 +133,7 @@ def _member(path: str, entry: zipfile.ZipInfo, end: int) -> Member:
 
 
 class _RangeFile(io.RawIOBase):
-    """What zipfile needs of a file. The tail is read once; a long directory comes in pieces."""
+    """The file interface that zipfile needs. The tail is read once; a long directory is read in pieces."""
 
     def __init__(self, remote: Remote, url: str) -> None:
         self._remote, self._url, self._at = remote, url, 0
@@ -153,7 +153,7 @@ class _RangeFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         at = offset + (0, self._at, self.length)[whence]
         if at < 0:
-            raise OSError(f"seek to {at}")  # as a file does, and as zipfile expects
+            raise OSError(f"seek to {at}")  # as a regular file does, and as zipfile expects
         self._at = at
         return at
 

@@ -1,4 +1,4 @@
-"""Neighbours in a zip archive in one request, and each member's image out of what came. Nothing is trusted."""
+"""Neighbouring members of a zip archive: one request for several, then each member's image. Nothing is trusted."""
 
 import struct
 import zlib
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from vlm_sft.images.remote.zip_directory import LOCAL_HEADER_BYTES, Member
 
-GAP_BYTES = 256 << 10  # read over rather than asked around: at 5 MB/s as long as one round trip of 50 ms
+GAP_BYTES = 256 << 10  # smaller gaps are read too: at 5 MB/s this takes as long as one round trip of 50 ms
 SPAN_BYTES = 8 << 20  # read by one request, unless one member alone is larger
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
 STORED, DEFLATED = 0, 8
 
 
-class Damaged(Exception):  # noqa: N818  named for what was found
-    """A member whose bytes are not what the directory says."""
+class Damaged(Exception):  # noqa: N818  named after what was found
+    """A member whose bytes do not match the directory."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Span:
 
 
 def spans(members: Iterable[Member]) -> Iterator[Span]:
-    """Put members into as few requests as saves time, in the order of the archive."""
+    """Group neighbouring members into one request each, in the order of the archive."""
     held: list[Member] = []
     for member in sorted(members, key=lambda member: member.start):
         if held and (member.start - held[-1].end > GAP_BYTES or member.end - held[0].start > SPAN_BYTES):
@@ -43,18 +43,18 @@ def _span(members: list[Member]) -> Span:
 
 
 def extract(member: Member, content: bytes) -> bytes:
-    """Return the image from `content`, the bytes from the member's local header on.
+    """Return the image in `content`, which begins with the member's local header.
 
     Raises:
-        Damaged: header, size, compression or checksum is not what the directory says.
+        Damaged: header, size, compression or checksum does not match the directory.
     """
     if len(content) < LOCAL_HEADER_BYTES or not content.startswith(b"PK\3\4"):
-        raise Damaged("no local header where the directory says")
+        raise Damaged("no local header at the place that the directory gives")
     _, name_bytes, extra_bytes = LOCAL_HEADER.unpack_from(content)
     start = LOCAL_HEADER_BYTES + name_bytes + extra_bytes
     packed = content[start : start + member.compressed_bytes]
     if len(packed) < member.compressed_bytes:
-        raise Damaged("its data runs into the next member")
+        raise Damaged("its data extends into the next member")
     image = _unpacked(member, packed)
     if len(image) != member.image_bytes or zlib.crc32(image) != member.crc:
         raise Damaged("its checksum is wrong")

@@ -1,0 +1,6 @@
+"""All datasets by name. A new dataset needs an adapter, an entry here, a value in the chart's schema, and cases."""
+
+from vlm_sft.datasets.dataset import Dataset
+from vlm_sft.datasets.fire import FIRE
+
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (FIRE,)}

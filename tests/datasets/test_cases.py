@@ -1,0 +1,64 @@
+"""One case file under tests/data/<dataset>/ for every irregularity of its rows: a row, and its samples or drop reason.
+
+companion.json is a valid row that is written before each case, because an output must not be empty.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from vlm_sft.cli import main
+from vlm_sft.datasets.conversation import CHOICES, REASONS
+from vlm_sft.datasets.registry import DATASETS
+
+DATA = Path(__file__).parents[1] / "data"
+CASES = [path for name in DATASETS for path in sorted((DATA / name).glob("*.json"))]
+
+
+def read(path: Path) -> dict[str, Any]:
+    case: dict[str, Any] = json.loads(path.read_text())
+    return case
+
+
+def lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_case(path: Path, tmp_path: Path) -> None:
+    case, companion = read(path), read(path.with_name("companion.json"))
+    images, out, name = tmp_path / "images", tmp_path / "out", path.parent.name
+    images.mkdir()
+    for file in [*case["files"], *companion["files"]]:
+        target = images / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(target, format="PNG" if file.endswith(".png") else "JPEG")
+    rows = [json.dumps(companion["row"]), case.get("line") or json.dumps(case["row"])]
+
+    def prepare(*rows: str) -> list[Any]:
+        (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+        given = ["--input", str(tmp_path / "rows.jsonl"), "--image-root", str(images), "--output-dir", str(out)]
+        options = ["--splits", "train", "--max-drop-share", "1", "--save-drops", *case.get("options", [])]
+        result = CliRunner().invoke(main, ["prepare", name, *given, *options])
+        assert result.exit_code == 0, result.output
+        return lines(out / DATASETS[name].output_name("train"))
+
+    of_companion = prepare(rows[0])
+    expected = [
+        sample | {"images": [str(images / image) for image in sample["images"]]} for sample in case.get("samples", [])
+    ]
+    assert prepare(*rows) == of_companion + expected
+    assert [drop["reason"] for drop in lines(out / "dropped_train.jsonl")] == ([case["drop"]] if "drop" in case else [])
+
+
+def test_every_drop_reason_has_a_case() -> None:
+    shown = {read(path).get("drop") for path in CASES}
+    elsewhere = {
+        "image_outside_root",
+        "image_unreadable",
+    }  # need a link and a damaged file: tests/images/test_resolve.py
+    assert set(REASONS) - elsewhere == shown - {None}
+    assert set(REASONS) >= CHOICES
