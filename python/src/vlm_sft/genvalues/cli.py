@@ -13,10 +13,7 @@ COMMANDS = {
     "validate": ("vlm_sft.genvalues.commands.validate", "find every mistake in values files"),
     "show": ("vlm_sft.genvalues.commands.show", "show the merged values and where each one comes from"),
     "diff": ("vlm_sft.genvalues.commands.diff", "compare two values files in terms of the run"),
-    "batch": (
-        "vlm_sft.genvalues.commands.sizing",
-        "effective batch size, optimizer steps, settings for a target",
-    ),
+    "batch": ("vlm_sft.genvalues.commands.sizing", "effective batch size, optimizer steps, settings for a target"),
     "memory": ("vlm_sft.genvalues.commands.sizing", "predicted peak of each GPU, and what would make it fit"),
     "hours": ("vlm_sft.genvalues.commands.sizing", "steps, tokens, FLOPs and GPU hours"),
     "schema": ("vlm_sft.genvalues.commands.chart", "print the JSON schema, for editors"),

@@ -90,7 +90,7 @@ def load_experiment(
     problems += _chart_problems(chart, places, wrong, rendering, release)
     config = train_config(rendering.manifests)
     if not wrong:
-        problems += _warnings(chart, places, values, config, overlays)
+        problems += _warnings(places, values, config, overlays)
     return Experiment(str(path), values, places, config, sorted(set(problems)))
 
 
@@ -139,11 +139,7 @@ def _argument_problems(values: Mapping[str, Any], places: Places) -> Iterator[Pr
 
 
 def _warnings(
-    chart: Chart,
-    places: Places,
-    values: dict[str, Any],
-    config: TrainConfig | None,
-    overlays: Sequence[FilePath],
+    places: Places, values: dict[str, Any], config: TrainConfig | None, overlays: Sequence[FilePath]
 ) -> Iterator[Problem]:
     advice = chain.from_iterable(rule(values, config) for rule in _ADVICE) if config else iter(())
     policies = chain.from_iterable(policy.findings(values) for policy in policies_beside(overlays))

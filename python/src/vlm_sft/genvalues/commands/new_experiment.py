@@ -29,6 +29,11 @@ class NewExperiment:
         """GPUs in all."""
         return self.gpus * self.nodes
 
+    @property
+    def gpus_text(self) -> str:
+        """The GPUs as a product: `4 GPUs x 2 nodes`."""
+        return f"{self.gpus} GPU{'s' * (self.gpus > 1)}" + (f" x {self.nodes} nodes" if self.nodes > 1 else "")
+
 
 def first_values(new: NewExperiment) -> dict[str, Any]:
     """Return the values that differ from the chart's defaults, and train.sharding, which is still to be chosen.
@@ -38,8 +43,9 @@ def first_values(new: NewExperiment) -> dict[str, Any]:
     """
     if new.target % new.world:
         below = new.target // new.world * new.world
+        in_all = f"{new.world} ({new.gpus_text})" if new.nodes > 1 else new.gpus_text
         near = f"{below} or {below + new.world}" if below else str(new.world)
-        raise UserError(f"--target: {new.target} is not a multiple of {_gpus(new)}; use {near}")
+        raise UserError(f"--target: {new.target} is not a multiple of {in_all}; use {near}")
     try:
         shape: Shape | None = find_shape(new.model)
     except UserError:
@@ -84,8 +90,3 @@ def _train(new: NewExperiment, shape: Shape | None) -> dict[str, Any]:
         amounts = {"cpu": CORES_PER_GPU * new.gpus, "memory": f"{MEMORY_GIB_PER_GPU * new.gpus}Gi"}
         train["resources"] = {"requests": amounts, "limits": amounts}
     return train
-
-
-def _gpus(new: NewExperiment) -> str:
-    text = f"{new.gpus} GPU{'s' if new.gpus > 1 else ''}"
-    return f"{new.world} ({text} x {new.nodes} nodes)" if new.nodes > 1 else text

@@ -20,7 +20,7 @@ def new_file(new: NewExperiment, gpu: Gpu, question: str, schema: str, chart: Ch
         UserError: the answers do not go together.
     """
     values = first_values(new)
-    batch = _product(new)
+    batch = f"1 x {new.target // new.world} x {new.gpus_text}"
     question = question or f"what does {new.model} learn from {new.dataset}?"
     sized = choose(checked(chart, values_text(schema, question, "", values, batch)), gpu)
     train = values["train"]
@@ -43,10 +43,3 @@ def checked(chart: Chart, text: str) -> TrainConfig:
     if experiment.errors or experiment.config is None:
         raise UserError("\n".join(problem.text for problem in experiment.errors))
     return experiment.config
-
-
-def _product(new: NewExperiment) -> str:
-    """Return the effective batch as its product: per GPU x accumulation x GPUs x nodes."""
-    gpus = f"{new.gpus} GPU{'s' if new.gpus > 1 else ''}"
-    nodes = f" x {new.nodes} nodes" if new.nodes > 1 else ""
-    return f"1 x {new.target // new.world} x {gpus}{nodes}"

@@ -31,7 +31,7 @@ def run_diff(before: Experiment, after: Experiment) -> dict[str, list[str]]:
     values = [{key: value for key, value in _flat(one.values or {}) if not key.startswith(shown)} for one in pair]
     return {
         "": list(_lines(*(_outline(one.config) if one.config else {} for one in pair), keep=True)),
-        "# arguments of swift sft": list(_lines(*(_texts(config.without_folder) for config in configs))),
+        "# arguments of swift sft": list(_lines(*(_texts({**config.args, "output_dir": ""}) for config in configs))),
         "# environment": list(_lines(*(_texts(config.env) for config in configs))),
         "# other values": list(_lines(*map(_texts, values))),
     }

@@ -130,13 +130,5 @@ def _gpus(run: RunShape) -> Iterator[tuple[str, RunShape]]:
 
 
 CHANGES: tuple[Change, ...] = (
-    _liger,
-    _checkpointing,
-    _smaller_batch,
-    _sharding,
-    _optimizer,
-    _quantised,
-    _gpus,
-    _shorter,
-    _lora,
-)
+    _liger, _checkpointing, _smaller_batch, _sharding, _optimizer, _quantised, _gpus, _shorter, _lora,
+)  # fmt: skip

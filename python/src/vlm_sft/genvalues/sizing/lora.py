@@ -27,13 +27,9 @@ def targets(shape: Shape, lora: Lora, frozen: Collection[Group]) -> list[Linear]
     found = linears(shape)
     if ALL_LINEAR in lora.target_modules:
         return [linear for linear in found if linear.is_linear and linear.group not in frozen]
-    return [linear for linear in found if any(_ends(linear.name, name) for name in lora.target_modules)]
+    return [linear for linear in found if any(f".{linear.name}".endswith(f".{name}") for name in lora.target_modules)]
 
 
 def lora_parameters(shape: Shape, lora: Lora, frozen: Collection[Group]) -> int:
     """Return rank x (inputs + outputs), summed over the matrices with adapters (Hu et al., arXiv 2106.09685)."""
     return sum(lora.rank * (linear.inputs + linear.outputs) * linear.count for linear in targets(shape, lora, frozen))
-
-
-def _ends(path: str, name: str) -> bool:
-    return path == name or path.endswith(f".{name}")

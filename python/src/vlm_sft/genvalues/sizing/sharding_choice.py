@@ -38,7 +38,7 @@ def choose(config: TrainConfig, gpu: Gpu) -> SizedRun:
     for way in ways:
         peak = estimate(way)
         if peak.high_gib <= gpu.memory_gib:
-            return SizedRun(way.sharding, way.liger, True, f"{_peak(peak)}: fits {_room(gpu)}")
+            return SizedRun(way.sharding, way.liger, True, _verdict(peak, "fits", gpu))
     return _too_large(ways[-1], gpu)
 
 
@@ -52,7 +52,7 @@ def _ways(run: RunShape) -> list[RunShape]:
 def _too_large(run: RunShape, gpu: Gpu) -> SizedRun:
     peak = estimate(run)
     verb = "may not fit" if peak.expected_gib <= gpu.memory_gib else "does not fit"
-    verdict = f"{_peak(peak)}: {verb} {_room(gpu)}; "
+    verdict = f"{_verdict(peak, verb, gpu)}; "
     found = suggestions(run, gpu.memory_gib)
     verdict += f"what would: {'; '.join(found[0].changes)}" if found else "take a larger GPU or a smaller model"
     return SizedRun(run.sharding, run.liger, False, verdict)
@@ -65,9 +65,6 @@ def _by_name(model: str, world: int) -> SizedRun:
     return SizedRun("zero3" if is_large and world > 1 else "ddp", False, None, verdict)
 
 
-def _peak(peak: Estimate) -> str:
-    return f"about {peak.expected_gib:.0f} GiB a GPU, at most {peak.high_gib:.0f}"
-
-
-def _room(gpu: Gpu) -> str:
-    return f"the {gpu.memory_gib:.0f} GiB of {gpu.name}"
+def _verdict(peak: Estimate, verb: str, gpu: Gpu) -> str:
+    need = f"about {peak.expected_gib:.0f} GiB a GPU, at most {peak.high_gib:.0f}"
+    return f"{need}: {verb} the {gpu.memory_gib:.0f} GiB of {gpu.name}"

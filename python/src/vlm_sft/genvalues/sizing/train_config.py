@@ -41,11 +41,6 @@ class TrainConfig:
         """The variables as a process sees them: text."""
         return {name: str(value) for name, value in self.env.items()}
 
-    @property
-    def without_folder(self) -> dict[str, Any]:
-        """The arguments but output_dir, which holds the release's name."""
-        return {name: value for name, value in self.args.items() if name != "output_dir"}
-
     def argument(self, key: str, default: Any) -> Any:
         """Return an argument as the default's type, the default where it is not given.
 
