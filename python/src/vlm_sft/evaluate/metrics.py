@@ -7,13 +7,14 @@ sentences. BLEU: Papineni et al. 2002, per sentence; ROUGE-L: Lin 2004, beta 1.2
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 ORDERS = (1, 2, 3, 4)  # lengths of n-grams
 TINY, SMALL = 1e-15, 1e-9  # keep a sentence without any match above zero, as FIRE-Bench's BLEU does
 ROUGE_BETA = 1.2
 CIDER_SIGMA = 6.0  # [words] width of the length penalty
 Ngram = tuple[str, ...]
+Value = float | list[float]
 
 
 def normalised(text: str) -> str:
@@ -92,3 +93,16 @@ def _clipped_cosine(answer: dict[Ngram, float], reference: dict[Ngram, float]) -
         sum(min(weight, reference.get(gram, 0.0)) * reference.get(gram, 0.0) for gram, weight in answer.items())
         / length
     )
+
+
+def _each(metric: Callable[[str, str], Value]) -> Callable[[Sequence[str], Sequence[str]], Sequence[Value]]:
+    return lambda answers, references: [metric(*pair) for pair in zip(answers, references, strict=True)]
+
+
+# Name -> function of all answers and references: one value a row, or one for each order. A new metric is an entry here.
+METRICS: dict[str, Callable[[Sequence[str], Sequence[str]], Sequence[Value]]] = {
+    "exact_match": _each(exact_match),
+    "bleu": _each(bleu),
+    "rouge_l": _each(rouge_l),
+    "cider_d": cider_d,
+}

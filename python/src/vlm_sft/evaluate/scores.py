@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from vlm_sft.evaluate.metrics import bleu, cider_d, exact_match, rouge_l
+from vlm_sft.evaluate.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,11 @@ def _read(line: bytes) -> tuple[str, str, str]:
 
 def figures(answers: list[str], references: list[str]) -> dict[str, float]:
     """Return the mean of each metric; empty for no rows."""
-    n = len(answers)
-    if not n:
-        return {}
-    pairs = list(zip(answers, references, strict=True))
-    per_order = zip(*(bleu(*pair) for pair in pairs), strict=True)
-    means = {"exact_match": sum(exact_match(*pair) for pair in pairs) / n}
-    means |= {f"bleu_{order}": sum(values) / n for order, values in enumerate(per_order, 1)}
-    means["rouge_l"] = sum(rouge_l(*pair) for pair in pairs) / n
-    means["cider_d"] = sum(cider_d(answers, references)) / n
+    means: dict[str, float] = {}
+    for name, metric in METRICS.items() if answers else ():
+        orders = list(zip(*(v if isinstance(v, list) else [v] for v in metric(answers, references)), strict=True))
+        for order, values in enumerate(orders, 1):
+            means[f"{name}_{order}" if len(orders) > 1 else name] = sum(values) / len(values)
     return means
 
 

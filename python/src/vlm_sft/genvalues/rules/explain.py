@@ -37,8 +37,6 @@ def explain(violation: Violation, root: Schema, from_set: bool = False) -> tuple
         inner = _deepest(violation)
         if inner is not None:
             return explain(inner, root, from_set)
-    if keyword == "false":
-        return violation.path, "is not allowed here"
     if keyword in ("minItems", "maxItems", "minProperties", "maxProperties", "uniqueItems", "contains", "not"):
         return violation.path, _count_message(violation, root)
     need = _needs(violation.schema, root, ", need ")

@@ -74,8 +74,7 @@ def _violations(error: "ValidationError", above: Path) -> Iterator[Violation]:
         branches: dict[int, list[Violation]] = {}
         for cause in error.context or ():
             branches.setdefault(int(cause.schema_path[0]), []).extend(_violations(cause, path))
-        name = "false" if error.validator is None else keyword
-        yield Violation(path, name, error.validator_value, got, found, list(branches.values()))
+        yield Violation(path, keyword, error.validator_value, got, found, list(branches.values()))
 
 
 def _unknown_keys(got: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
