@@ -11,45 +11,12 @@ from vlm_sft.genvalues.rules.schema import violations
 
 ROOT = Path(__file__).parents[3]
 SCHEMAS = [ROOT / "charts/vlm-sft/values.schema.json", ROOT / "tests/data/genvalues/chart/values.schema.json"]
-KEYWORDS = set(
-    [
-        "$ref",
-        "$schema",
-        "additionalProperties",
-        "allOf",
-        "anyOf",
-        "const",
-        "definitions",
-        "description",
-        "else",
-        "enum",
-        "examples",
-        "exclusiveMaximum",
-        "exclusiveMinimum",
-        "if",
-        "items",
-        "maxItems",
-        "maxLength",
-        "maxProperties",
-        "maximum",
-        "minItems",
-        "minLength",
-        "minProperties",
-        "minimum",
-        "multipleOf",
-        "not",
-        "oneOf",
-        "pattern",
-        "patternProperties",
-        "properties",
-        "propertyNames",
-        "required",
-        "then",
-        "title",
-        "type",
-        "uniqueItems",
-    ]
-)
+WORDS = """
+    $ref $schema additionalProperties allOf anyOf const definitions description else enum examples exclusiveMaximum
+    exclusiveMinimum if items maxItems maxLength maxProperties maximum minItems minLength minProperties minimum
+    multipleOf not oneOf pattern patternProperties properties propertyNames required then title type uniqueItems
+"""
+KEYWORDS = set(WORDS.split())
 OF_NAMES = ("properties", "patternProperties", "definitions")  # whose keys are names, not keywords
 OF_VALUES = ("enum", "const", "examples", "required")
 
@@ -86,7 +53,8 @@ def test_a_misspelt_keyword_is_found_at_any_depth() -> None:
         ({"additionalProperties": False, "properties": {"a": {}}}, {"a": 1, "b": 2, "c": 3},
          [(("b",), "additionalProperties"), (("c",), "additionalProperties")]),
         ({"required": ["a", "b"]}, {"b": 1}, [(("a",), "required")]),
-        ({"properties": {"m": {"propertyNames": {"pattern": "^[a-z]+$"}}}}, {"m": {"A": 1}}, [(("m", "A"), "propertyNames")]),
+        ({"properties": {"m": {"propertyNames": {"pattern": "^[a-z]+$"}}}}, {"m": {"A": 1}},
+         [(("m", "A"), "propertyNames")]),
         ({"items": {"type": "integer"}}, [1, "x"], [((1,), "type")]),
         ({"definitions": {"n": {"minimum": 1}}, "properties": {"a": {"$ref": "#/definitions/n"}}}, {"a": 0},
          [(("a",), "minimum")]),
