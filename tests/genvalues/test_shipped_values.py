@@ -1,4 +1,4 @@
-"""The experiments in values/ are right, and a mistake put into one is told at its line, all mistakes in one run."""
+"""The experiments in values/ are valid, and every mistake in one is reported at its line in one run."""
 
 # ruff: noqa: E501 - messages are compared whole
 

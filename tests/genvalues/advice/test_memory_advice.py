@@ -24,9 +24,9 @@ def test_a_run_that_fits_its_gpu_has_no_warning() -> None:
 
 
 def test_a_run_that_does_not_fit_is_reported_with_both_sizes_and_the_way_out() -> None:
-    (said,) = warnings("gpu.resourceName=nvidia.com/a100", "train.sharding=ddp")
-    assert said.startswith("train: needs about 8")
-    assert "GiB a GPU, A100 80 GB has 79; it would fit with train.sharding: zero3" in said
+    (messages,) = warnings("gpu.resourceName=nvidia.com/a100", "train.sharding=ddp")
+    assert messages.startswith("train: needs about 8")
+    assert "GiB a GPU, A100 80 GB has 79; it would fit with train.sharding: zero3" in messages
 
 
 def test_numbers_written_as_text_are_sized_like_numbers() -> None:
@@ -36,8 +36,8 @@ def test_numbers_written_as_text_are_sized_like_numbers() -> None:
     path = ROOT / "values/fire-4gpu.yaml"
     as_text = load_experiment(chart, path, [], [*chosen, Setting("--set", "train.sharding=ddp")])
     as_numbers = load_experiment(chart, path, [], [Setting("--set", "train.sharding=ddp")])
-    told = [[p.text for p in loaded.problems if p.rule == "advice"] for loaded in (as_text, as_numbers)]
-    assert told == [[], []] or told[0] == told[1]
+    found = [[p.text for p in loaded.problems if p.rule == "advice"] for loaded in (as_text, as_numbers)]
+    assert found == [[], []] or found[0] == found[1]
 
 
 def test_a_model_of_unknown_shape_is_left_alone() -> None:

@@ -1,4 +1,4 @@
-"""`genvalues diff`: what differs is told in terms of the run, and the exit code is diff's."""
+"""`genvalues diff`: the differences between two runs, with diff's exit codes."""
 
 import re
 from pathlib import Path

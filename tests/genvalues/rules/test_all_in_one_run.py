@@ -39,9 +39,9 @@ def test_every_seeded_mistake_is_reported_at_its_line_in_one_run(tmp_path: Path)
     path = tmp_path / "fire.yaml"
     path.write_text(text)
     lines = {wrong: text[: text.index(wrong)].count("\n") + 1 for _, wrong in MISTAKES}
-    said = validate(path)
-    assert [line.split(": ", 2)[2] for line in said] == EXPECTED
-    assert sorted(int(line.split(":")[2]) for line in said) == sorted(lines.values())
+    messages = validate(path)
+    assert [line.split(": ", 2)[2] for line in messages] == EXPECTED
+    assert sorted(int(line.split(":")[2]) for line in messages) == sorted(lines.values())
 
 
 def test_what_follows_from_a_misspelt_key_is_not_reported_as_well(tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_what_follows_from_a_wrong_value_is_not_reported_as_well(tmp_path: Path)
     for was, now in wrong.items():
         text = text.replace(was, now)
     path.write_text(text)
-    said = [line.split(": ", 2)[2].partition(",")[0] for line in validate(path)]
-    assert said == ['prepare.dataset: got "fyre" (string)', 'train.resources.limits.memory: got "256GB" (string)']
+    messages = [line.split(": ", 2)[2].partition(",")[0] for line in validate(path)]
+    assert messages == ['prepare.dataset: got "fyre" (string)', 'train.resources.limits.memory: got "256GB" (string)']
 
 
 def test_a_misspelt_key_counts_for_the_rest_as_what_it_was_meant_to_be(tmp_path: Path) -> None:

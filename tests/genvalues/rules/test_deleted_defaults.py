@@ -1,4 +1,4 @@
-"""A null over one of the chart's defaults: told where the templates need it, refused by Helm, and never a traceback."""
+"""A null over one of the chart's defaults: reported where the templates need it, refused by Helm, never a traceback."""
 
 import json
 import re
@@ -39,17 +39,17 @@ def test_every_key_of_the_chart_that_is_set_to_null_is_reported() -> None:
         problems = load_experiment(chart, FIRE, [], [setting]).problems
         default = value_at(chart.defaults, path)
         expected = [] if default is None or path == ("global",) else [dotted(path)]
-        told = [problem.key for problem in problems if "null deletes" in problem.message]
-        assert told == expected, setting
+        reported = [problem.key for problem in problems if "null deletes" in problem.message]
+        assert reported == expected, setting
 
 
 def test_helm_refuses_what_genvalues_reports(helm: Path, tmp_path: Path) -> None:
     chart = load_chart(ROOT / "charts" / "vlm-sft")
     defaults = [path for path, _ in leaves(chart.defaults) if path[0] != "global"]
     settings = [Setting("--set", f"{dotted(path)}=null") for path in defaults]
-    told = {p.key for p in load_experiment(chart, FIRE, [], settings).problems if "null deletes" in p.message}
-    assert len(told) > 100
-    assert "storage.outputs.keep" in told
+    reported = {p.key for p in load_experiment(chart, FIRE, [], settings).problems if "null deletes" in p.message}
+    assert len(reported) > 100
+    assert "storage.outputs.keep" in reported
     options = [word for setting in settings for word in (setting.form, setting.text)]
     done = subprocess.run(
         [helm, "template", "x", chart.directory, "-f", FIRE, *options], capture_output=True, text=True, check=False
@@ -61,7 +61,7 @@ def test_helm_refuses_what_genvalues_reports(helm: Path, tmp_path: Path) -> None
         dotted((*parent.replace("(root)", "").replace("/", ".").strip(".").split("."), name)).lstrip(".")
         for parent, names in helms
         for name in re.findall(r"[\w-]+", names)
-    } == told
+    } == reported
 
 
 def test_a_null_is_reported_at_its_line_together_with_the_rest(tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_a_null_is_reported_at_its_line_together_with_the_rest(tmp_path: Path) -
     lines[at] = "  env: null"
     file = tmp_path / "v.yaml"
     file.write_text("\n".join(lines).replace("effectiveBatchSize: 64", "effectiveBatchSize: 63"))
-    told = load_experiment(load_chart(ROOT / "charts" / "vlm-sft"), file, [], []).problems
-    assert [(p.line, p.text) for p in told] == [
+    reported = load_experiment(load_chart(ROOT / "charts" / "vlm-sft"), file, [], []).problems
+    assert [(p.line, p.text) for p in reported] == [
         (28, "train.effectiveBatchSize: 63 is not a multiple of 4 (1 per GPU x 4 GPUs); use 60 or 64"),
         (
             at + 1,

@@ -1,4 +1,4 @@
-"""No value at any key of the chart makes a traceback: it is right, or it is told."""
+"""No value at any key of the chart makes a traceback: it is valid or reported."""
 
 import json
 import random
@@ -74,7 +74,7 @@ def test_odd_values_at_random_keys_are_valid_or_reported(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "messages"),
     [
         ("train.args.tuner_type", ["lora"], ["got a list of 1, need text"]),
         ("train.args.tuner_type", {}, ["got a mapping, need text"]),
@@ -84,5 +84,7 @@ def test_odd_values_at_random_keys_are_valid_or_reported(tmp_path: Path) -> None
         ("train.args.max_length", float("1e308"), []),
     ],
 )
-def test_what_once_made_a_traceback_is_valid_or_reported(key: str, value: Any, told: list[str], tmp_path: Path) -> None:
-    assert [problem.message for problem in load(tmp_path, [(key, value)]) if problem.key == key] == told
+def test_what_once_made_a_traceback_is_valid_or_reported(
+    key: str, value: Any, messages: list[str], tmp_path: Path
+) -> None:
+    assert [problem.message for problem in load(tmp_path, [(key, value)]) if problem.key == key] == messages

@@ -1,4 +1,4 @@
-"""The policies in values/clusters/policies: each rule is told where a values file breaks it, and only there."""
+"""The policies in values/clusters/policies: each rule is reported where a values file breaks it, and only there."""
 
 # ruff: noqa: E501 - messages are compared whole
 

@@ -1,4 +1,4 @@
-"""What `genvalues show` says that ms-swift is told is what Helm renders into train.yaml, run directory and all."""
+"""`genvalues show` prints the train.yaml that Helm renders, run directory included."""
 
 import json
 import os
