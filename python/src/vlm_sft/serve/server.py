@@ -21,7 +21,5 @@ if __name__ == "__main__":
     keyed = bool(os.environ.get("VLM_SFT_API_KEY"))
     server = KeyedDeploy(sys.argv[1:])
     if keyed and not server.args.api_key:
-        sys.exit(
-            "error: VLM_SFT_API_KEY: not read by this ms-swift; use ms-swift 4.6, or serve without a key"
-        )
+        sys.exit("error: VLM_SFT_API_KEY: not read by this ms-swift; use ms-swift 4.6, or serve without a key")
     server.main()
