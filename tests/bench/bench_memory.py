@@ -1,8 +1,8 @@
 """Memory estimates against torch's own count of live bytes and against published peaks.
 
-Measures every case anew (about three minutes), stores the bytes in tests/data/memory/torch_peaks.json, writes
-python/MEMORY.md from them, and fails when an estimate is outside of the bounds. With --table it writes the table
-alone, from the stored bytes.
+Measures every case (about three minutes), stores the bytes in tests/data/memory/torch_peaks.json, writes
+python/MEMORY.md, and fails when an estimate is out of bounds. With --table it only writes python/MEMORY.md, from the
+stored bytes.
 """
 
 import json
@@ -25,13 +25,13 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data" / "memory"
 TABLE = ROOT / "python" / "MEMORY.md"
 FLOOR, CEILING = -0.05, 0.10  # of a peak that torch counted
-FITTED = 1.15  # the factor on the plain sum that the estimate must not be worse than
+FITTED = 1.15  # factor on the plain sum; the estimate must be at least as good
 PLAIN_FIXED_GIB = 0.8
 UNMEASURED = [
     "## Derived, not measured",
     "Liger's chunked loss and norms, QLoRA's 4 bits, the 1-byte dropout masks and float32 LayerNorms of CUDA, Ulysses,",
-    "expert and pipeline parallelism: no GPU was at hand. ZeRO, FSDP2 and Megatron have published peaks alone.",
-    "FLOPs equal torch's FLOP counter on a small model within 0.1 %; hours rest on the utilisation that is shown.",
+    "expert and pipeline parallelism: no GPU was available. ZeRO, FSDP2 and Megatron: published peaks only.",
+    "FLOPs equal torch's FLOP counter on a small model within 0.1 %; hours depend on the assumed utilisation.",
 ]
 
 
@@ -48,7 +48,7 @@ def config_of(model: str) -> dict[str, Any]:
 
 
 def run_of_case(settings: dict[str, Any]) -> RunShape:
-    """Return the run that a torch case describes, on the CPU, where torch counts it."""
+    """Return the run of a torch case, on the CPU like the measurement."""
     frozen = {"vit": settings.get("freeze_vit", True), "aligner": settings.get("freeze_aligner", True)}
     rank, tokens = settings.get("lora_rank", 0), settings["tokens"]
     return RunShape(
@@ -84,7 +84,7 @@ def run_of_published(case: dict[str, Any], configs: dict[str, Any]) -> RunShape:
 
 
 def plain_sum_gib(run: RunShape) -> float:
-    """Return every part added up as if they coincided, with 10 bytes a logit: the sum that 1.15 was fitted on."""
+    """Return the sum of all parts as if their peaks coincided, with 10 bytes per logit; 1.15 was fitted on it."""
     held, text, tokens = states(run), run.shape.text, run.tokens_per_gpu
     layer = activation_bytes.decoder_layer(run) * tokens
     kept = text.layers * 2 * text.hidden * tokens + layer if run.gradient_checkpointing else text.layers * layer
@@ -113,7 +113,7 @@ def published_errors() -> list[tuple[dict[str, Any], float, float]]:
 
 
 def held_out_errors(old_left_out: bool) -> tuple[float, float]:
-    """Return the mean absolute errors of slack and of factor, each fitted without the source that it is tried on."""
+    """Return the mean absolute errors of slack and of factor, each fitted without the source it is tested on."""
     published = json.loads((DATA / "published.json").read_text())
     rows = []
     for case in published["cases"]:
@@ -129,9 +129,9 @@ def held_out_errors(old_left_out: bool) -> tuple[float, float]:
         fitted = [row for row in rows if row[0] != source]
         fixed, share = min(slacks, key=lambda slack: sum(_slack_error(*row[1:4], *slack) for row in fitted))
         factor = min(factors, key=lambda one: sum(abs(one * row[4] / row[1] - 1) for row in fitted))
-        tried = [row for row in rows if row[0] == source]
-        ours += [_slack_error(*row[1:4], fixed, share) for row in tried]
-        plain += [abs(factor * row[4] / row[1] - 1) for row in tried]
+        tested = [row for row in rows if row[0] == source]
+        ours += [_slack_error(*row[1:4], fixed, share) for row in tested]
+        plain += [abs(factor * row[4] / row[1] - 1) for row in tested]
     return statistics.mean(ours), statistics.mean(plain)
 
 
@@ -148,10 +148,10 @@ def render(peaks: dict[str, dict[str, int]]) -> str:
     lines = [
         "# Memory estimates against measurements",
         "",
-        "Written by `tests/bench/bench_memory.py`; a test holds it to be current. Error = estimate / measured - 1.",
+        "Written by `tests/bench/bench_memory.py`; a test checks that it is current. Error = estimate / measured - 1.",
         "",
         "## Parameters",
-        "Counted from the published configs; equal to the parameter to the transformers classes on the meta device.",
+        "Counted from the published configs; exactly equal to the transformers classes on the meta device.",
         "",
         "| model | parameters | source of the config |",
         "|---|---|---|",
@@ -166,8 +166,8 @@ def _torch_table(peaks: dict[str, dict[str, int]]) -> list[str]:
     lines = [
         "## Against torch's own count",
         "Peak of live bytes in the second optimizer step of the transformers and PEFT classes on the CPU, under",
-        "FakeTensorMode where the model has no images (`tests/bench/torch_peak.py`). A test holds the count to within",
-        "0.5 % of what torch's profiler sees in a real step. Without allocator and context.",
+        "FakeTensorMode where the model has no images (`tests/bench/torch_peak.py`). A test checks that the",
+        "count is within 0.5 % of torch's profiler in a real step. Without allocator and CUDA context.",
         f"{len(errors)} cases: {min(errors.values()):+.1%} to {max(errors.values()):+.1%}, "
         f"mean of the absolute errors {statistics.mean(map(abs, errors.values())):.1%}.",
         "",
@@ -186,9 +186,9 @@ def _published_table() -> list[str]:
     inside = sum(LOW <= 1 / (1 + error) <= HIGH for _, error, _ in rows)
     lines = [
         "## Against published peaks",
-        "What the caching allocator reserved on GPUs. The unused part of it is fitted on these very rows: "
+        "Memory reserved by the caching allocator on GPUs. Its unused part is fitted on these same rows: "
         f"{SLACK_GIB} GiB and",
-        f"{SLACK_SHARE:.0%} of activations and logits. Beside it a fitted factor of {FITTED} on the plain sum. "
+        f"{SLACK_SHARE:.0%} of activations and logits. For comparison: a fitted factor of {FITTED} on the plain sum. "
         f"The band ({LOW} to {HIGH} of the",
         f"estimate) holds {inside} of {len(rows)}.",
         "",
@@ -202,7 +202,7 @@ def _published_table() -> list[str]:
     held_out = [f"{ours:.1%} against {plain:.1%}" for ours, plain in map(held_out_errors, (False, True))]
     lines += [
         "",
-        "Fitted without the source that they are tried on (slack against factor): " + " and ".join(held_out) + ".",
+        "Fitted without the source they are tested on (slack against factor): " + " and ".join(held_out) + ".",
     ]
     lines += ["", "| case | measured GiB | error | of 1.15 x plain sum | source | note |", "|---|---|---|---|---|---|"]
     for case, error, plain_error in rows:

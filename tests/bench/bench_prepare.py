@@ -1,11 +1,11 @@
-"""Time and memory of `vlm-sft prepare fire` on a synthetic file, beside the floor: bare streaming read + bare write.
+"""Time and memory of `vlm-sft prepare fire` on a synthetic file; the floor is a bare streaming read + a bare write.
 
     python tests/bench/bench_prepare.py                                     105,000 rows, 250 MB; goal 3 s, 150 MiB
     python tests/bench/bench_prepare.py --rows 1000000 --words 16           1.9 GB, as FIRE-1M; goal 150 MiB
-    python tests/bench/bench_prepare.py --indent 4                          pretty printed, as FIRE's own code writes
+    python tests/bench/bench_prepare.py --indent 4                          pretty printed, as by FIRE's own code
 
-The floor reads every row with ijson's yajl2_c backend and writes the lines of the result with orjson; it converts
-nothing. The script that this project succeeds took 29 s and 3.0 GB for 105,000 rows.
+The floor reads every row with ijson's yajl2_c backend and writes the lines of the result with orjson, without
+conversion. The script that this project replaces took 29 s and 3.0 GB for 105,000 rows.
 """
 
 import argparse
@@ -29,14 +29,14 @@ PROGRAM = [sys.executable, "-c", "from vlm_sft.cli import main; main()"]
 
 @dataclass(frozen=True)
 class Measured:
-    """One run. CPU is user + system of the process; wall includes waiting for others on a shared machine."""
+    """One run. CPU is user + system of the process; wall includes waiting for other processes of the machine."""
 
     wall_s: float
     cpu_s: float
 
 
 def measure(source: Path, out: Path) -> Measured:
-    """Run the command once in a process of its own."""
+    """Run the command once in its own process."""
     arguments = ["prepare", "fire", "--input", str(source), "--output-dir", str(out), "--skip-images", "--force"]
     before, started = os.times(), time.monotonic()
     subprocess.run([*PROGRAM, *arguments], check=True, capture_output=True)
@@ -46,7 +46,7 @@ def measure(source: Path, out: Path) -> Measured:
 
 
 def floor(source: Path, written: Path) -> tuple[float, float]:
-    """CPU seconds to read every row of `source`, and to write every line of `written`, and nothing else."""
+    """Return the CPU seconds to read every row of `source`, and to write every line of `written`."""
     started = time.process_time()
     with source.open("rb") as file:
         for _ in ijson.items(file, "item"):
@@ -63,7 +63,7 @@ def floor(source: Path, written: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Make the file, run the command `--repeat` times, print the best and the floor."""
+    """Write the file, run the command `--repeat` times, print the best run and the floor."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=GOAL_ROWS)
     parser.add_argument("--words", type=int, default=25, help="longest sentence: 25 = 2.4 kB a row, 16 = 1.9 kB")
@@ -81,9 +81,7 @@ def main() -> None:
     print(f"prepare   {min(run.wall_s for run in runs):6.2f} s wall, {best.cpu_s:.2f} s CPU, best of {len(runs)}")
     print(f"memory    {stats['peak_memory_mib']:6.1f} MiB peak, goal {GOAL_MIB:.0f} MiB")
     print(f"floor     {read + wrote:6.2f} s CPU = {read:.2f} s ijson read + {wrote:.2f} s orjson write")
-    print(
-        f"ratio     {best.cpu_s / (read + wrote):6.2f} x the floor, the start of Python and the input's hash included"
-    )
+    print(f"ratio     {best.cpu_s / (read + wrote):6.2f} x the floor, including Python's start and the input's hash")
     costs = stats["splits"]["train"]["layouts"]
     times = {key: costs["steps"][key] / costs["trajectory"][key] for key in ("samples", "images", "characters")}
     print("steps     " + ", ".join(f"{ratio:.2f} x the {key}" for key, ratio in times.items()) + " of trajectory")

@@ -1,6 +1,6 @@
-"""`make smoke` against the bare ms-swift calls inside it: the same rendered configs, by `swift sft` and `swift infer`.
+"""`make smoke` compared with bare `swift sft` and `swift infer` on the same rendered configs.
 
-Prints seconds and the ratio; the floor is what a person would type without this project.
+Prints seconds and the ratio; the floor is what a user runs without this project.
 """
 
 import os
@@ -17,7 +17,7 @@ BIN = Path(sys.executable).parent
 
 
 def timed(command: list[str]) -> float:
-    """Run a command offline and return its seconds; it must succeed."""
+    """Run a command offline; return its seconds, or exit when it fails."""
     started_s = time.monotonic()
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "PATH": f"{BIN}:{os.environ['PATH']}", "MASTER_PORT": "29617"}
     ended = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

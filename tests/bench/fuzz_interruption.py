@@ -1,9 +1,9 @@
-"""Fuzz of the moment of a stop: SIGTERM at random moments of a short run, which must always end with the same adapter.
+"""SIGTERM at random moments of a short run, which must always end with the same adapter.
 
     .venv/bin/python tests/bench/fuzz_interruption.py [ROUNDS] [SEED]
 
-Each round starts a run, stops it once at a random moment from its first second to its end, and starts it again until
-it is finished. Not part of `make bench`: a round takes a minute or two on two cores.
+Each round starts a run, stops it once at a random moment after its first second, and resumes it until it is finished.
+Not part of `make bench`: a round takes one to two minutes on two cores.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Write a synthetic FIRE file of any size, the same bytes for the same arguments.
+"""Write a synthetic FIRE file of any size; the same arguments give the same bytes.
 
 python tests/bench/make_fire.py FIRE-train-100K.json                      105,000 rows, about 250 MB
 python tests/bench/make_fire.py FIRE-1M.json --rows 1000000 --words 16    about 1.9 GB
@@ -15,14 +15,14 @@ WORDS = """a the one two red blue small tall left right under behind beside sign
 umbrella clock bakery bridge shadow letters reads holds shows stands leans waits near far almost clearly perhaps count
 again look closer corner edge colour number missing correct wrong partly answer question picture""".split()  # noqa: SIM905  a list of 40 quoted words is harder to read
 FOREIGN = ("é", "“quoted”", "大きい", "🚲")  # in one sentence of 32
-SENTENCES = 4096  # made once and drawn from: a million rows of fresh words would take minutes
+SENTENCES = 4096  # generated once and sampled: new words for a million rows would take minutes
 IMAGES = ("coco/train2017/{:012d}.jpg", "gqa/images/{}.jpg", "vg/VG_100K/{}.jpg", "ocr_vqa/images/{}.jpg")
 # Student answers per row and how often, from the processed training split.
 ANSWERS = {2: 39_048, 3: 44_036, 4: 5_215, 5: 265, 6: 44}
 
 
 def rows(count: int, words: int = 25, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield `count` rows of FIRE-100K's shape, whose sentences have up to `words` words: 25 make 2.4 kB a row."""
+    """Yield `count` rows shaped like FIRE-100K, with sentences of up to `words` words; 25 give 2.4 kB per row."""
     generator = random.Random(seed)
     pool = []
     for number in range(SENTENCES):
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=105_000)
     parser.add_argument("--words", type=int, default=25, help="longest sentence")
     parser.add_argument("--lines", action="store_true", help="JSON lines instead of one array")
-    parser.add_argument("--indent", type=int, help="pretty printed with so many spaces")
+    parser.add_argument("--indent", type=int, help="pretty printed with this many spaces")
     options = parser.parse_args()
     write(options.path, options.rows, words=options.words, lines=options.lines, indent=options.indent)
 

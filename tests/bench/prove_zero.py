@@ -1,9 +1,9 @@
-"""DeepSpeed's ZeRO for real, on two CPU processes: a resumed run must end with the weights of an undisturbed one.
+"""DeepSpeed ZeRO on two CPU processes: a resumed run must end with the weights of an undisturbed one.
 
     .venv/bin/python tests/bench/prove_zero.py
 
-Not a test, for DeepSpeed is a requirement of the CUDA image alone: its pinned release goes into a temporary folder. Not
-part of `make bench`: it takes about ten minutes on two cores.
+Not a test, because only the CUDA image has DeepSpeed: its pinned release is installed into a temporary folder. Not part
+of `make bench`, because it takes about ten minutes on two cores.
 """
 
 import os
@@ -23,7 +23,7 @@ PLUGIN = {"external_plugins": [str(Path(__file__).parent / "zero_on_cpu.py")], "
 
 
 def install(folder: Path) -> None:
-    """Put DeepSpeed where PYTHONPATH finds it, and nothing else does."""
+    """Install DeepSpeed into a folder that only PYTHONPATH names."""
     pins = re.findall(rf"^(?:{NEEDED})==\S+", (ROOT / "docker" / "requirements-cuda.txt").read_text(), re.MULTILINE)
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--python", sys.executable, "--target", str(folder)]
     subprocess.run([ROOT / ".venv" / ".uv" / "bin" / "uv", "pip", "install", *options, *pins], check=True)
@@ -31,7 +31,7 @@ def install(folder: Path) -> None:
 
 
 def main() -> int:
-    """Train, take the last checkpoint away, resume, compare; print a line for each setting."""
+    """Train, delete the last checkpoint, resume, compare; print a line for each setting."""
     same = []
     with tempfile.TemporaryDirectory() as folder:
         install(Path(folder) / "deepspeed")

@@ -1,9 +1,9 @@
-"""Peak bytes of one training step as torch counts them on the CPU, with ms-swift's settings and without the memory.
+"""Peak bytes of one training step as torch counts them on the CPU, with ms-swift's settings, without allocating them.
 
 The real transformers and PEFT classes run under `FakeTensorMode`, which computes shapes, dtypes and lifetimes but no
 values, so that an 8-billion-parameter step takes seconds. Every storage is counted from its first appearance to its
-release, in the caching allocator's blocks of 512 bytes. Models with images look at values on the way (where the image
-tokens are), so they run for real, and must be small.
+release, in the caching allocator's blocks of 512 bytes. Models with images read values during the step (the positions
+of the image tokens), so they run with real tensors and must be small.
 
 Attention is causal flash attention: it keeps q, k, v, its output and one float per head and token, and no mask.
 """
@@ -39,7 +39,7 @@ class Case:
     vit_gradient_checkpointing: bool = True
     freeze_vit: bool = True
     freeze_aligner: bool = True
-    image_tokens: int = 0  # of each row, a square number
+    image_tokens: int = 0  # per row; a square number
     kept_logits: int = 0  # 0: all
     accumulation: int = 1
 
@@ -62,7 +62,7 @@ class Peak:
 
 @dataclass
 class LiveStorages(TorchDispatchMode):
-    """Counts the bytes of every live storage that torch makes while the mode is on."""
+    """Counts the bytes of every live storage that torch creates while the mode is active."""
 
     fake: bool
     live: int = 0
@@ -131,7 +131,7 @@ def measure(case: Case) -> Peak:
 
 
 def profiled_peak(case: Case) -> int:
-    """Return the peak of a real step by torch's own profiler, in bytes: what `measure` must agree with."""
+    """Return the peak bytes of a real step from torch's profiler; `measure` must agree with it."""
     model, inputs = _model(case), _inputs(case)
     originals = _materialise(model)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5, fused=True)
@@ -211,7 +211,7 @@ def _model(case: Case) -> Any:
 
 
 def _materialise(model: Any) -> list[Any]:
-    """Replace the meta parameters by counted ones, and return the meta ones, whose ids must stay taken."""
+    """Replace the meta parameters by counted ones; return the meta ones, which must stay alive to keep their ids."""
     made: dict[int, Any] = {}
     originals = []
     for module in model.modules():
@@ -243,7 +243,7 @@ def _inputs(case: Case) -> dict[str, torch.Tensor]:
 
 
 def _forward(model: Any, batch: dict[str, torch.Tensor], case: Case) -> Any:
-    """Forward as accelerate does with bf16: under autocast, and every output is converted to float32."""
+    """Run the forward pass as accelerate does with bf16: under autocast, with outputs converted to float32."""
     kept = {"logits_to_keep": case.kept_logits} if case.kept_logits else {}
     with torch.autocast("cpu", torch.bfloat16):
         output = model(**batch, **kept, use_cache=False)

@@ -1,4 +1,4 @@
-"""A plug-in for ms-swift with which accelerate takes DeepSpeed on CPUs too, over gloo."""
+"""A plug-in for ms-swift that lets accelerate use DeepSpeed on CPUs, over gloo."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def _with_deepspeed(self: AcceleratorState, *args: Any, deepspeed_plugin: Any = 
     _init(self, *args, deepspeed_plugin=deepspeed_plugin, **options)
     if deepspeed_plugin is not None and self.distributed_type == DistributedType.MULTI_CPU:
         self.distributed_type = DistributedType.DEEPSPEED
-        self._mixed_precision = "no"  # DeepSpeed's own config says what it is
+        self._mixed_precision = "no"  # DeepSpeed's own config sets it
         plugins = list(deepspeed_plugin.values()) if isinstance(deepspeed_plugin, dict) else [deepspeed_plugin]
         for plugin in plugins:
             plugin.set_mixed_precision("no")

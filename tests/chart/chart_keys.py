@@ -1,4 +1,4 @@
-"""The keys of the chart as its schema and its values.yaml name them."""
+"""The keys of the chart, from its schema and its values.yaml."""
 
 import copy
 import json
@@ -17,14 +17,14 @@ Key = tuple[str, ...]
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema with its definition merged in, as `{"allOf": [{"$ref": ...}], "description": ...}` means it."""
+    """Return a schema with its definition merged in: `{"allOf": [{"$ref": ...}], "description": ...}`."""
     for part in schema.get("allOf", []):
         schema = {**SCHEMA["definitions"][part["$ref"].rpartition("/")[2]], **schema}
     return schema
 
 
 def schema_keys(schema: dict[str, Any], path: Key = ()) -> Iterator[tuple[Key, dict[str, Any]]]:
-    """Yield every key that a schema names, with its own schema."""
+    """Yield every key in a schema, with its own schema."""
     for name, part in resolved(schema).get("properties", {}).items():
         yield (*path, name), resolved(part)
         yield from schema_keys(part, (*path, name))
@@ -36,7 +36,7 @@ LEAVES = [key for key, part in KEYS.items() if "properties" not in part and key 
 
 
 def value_keys(values: dict[str, Any], path: Key = ()) -> Iterator[Key]:
-    """Yield every key of some values; what is below a passed-through mapping is no key of the chart."""
+    """Yield every key in values, except keys below a passed-through mapping."""
     for name, value in values.items():
         yield (*path, name)
         if isinstance(value, dict) and (*path, name) not in PASSED_THROUGH:
@@ -58,7 +58,7 @@ def nested(key: Key, value: Any) -> dict[str, Any]:
 
 
 def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Return values over others, mappings merged."""
+    """Return `below` overridden by `above`; mappings are merged."""
     result = copy.deepcopy(below)
     for name, value in above.items():
         both = isinstance(value, dict) and isinstance(result.get(name), dict)
@@ -70,7 +70,7 @@ _KEY_LINE = re.compile(r"^( *)([\w-]+):(?: +(.*))?$")
 
 
 def comments() -> Iterator[tuple[Key, str]]:
-    """Yield every key that stands on a line of values.yaml, with the comment above it."""
+    """Yield every key with its own line in values.yaml, and the comment above it."""
     path: list[str] = []
     comment: list[str] = []
     for line in (CHART / "values.yaml").read_text(encoding="utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""Helm as the tests of the chart call it: values in, manifests or `fail` messages out."""
+"""Helm for the chart tests: values in, manifests or `fail` messages out."""
 
 import json
 import os
@@ -26,19 +26,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def update_goldens(request: pytest.FixtureRequest) -> bool:
-    """Whether files that are made from the chart are to be written instead of compared."""
+    """Whether to write generated files instead of comparing them."""
     return bool(request.config.getoption("--update-goldens", default=False))
 
 
 def helm_binary(major: int) -> str:
-    """Return $HELM3 or $HELM4, else the one that `make setup` fetched."""
+    """Return $HELM3 or $HELM4, else the binary that `make setup` downloaded."""
     path = Path(os.environ.get(f"HELM{major}") or ROOT / ".tools" / f"helm{major}" / "helm")
     assert path.is_file(), f"{path} is missing; run `make setup` or set HELM{major}"
     return str(path)
 
 
 def as_yaml(values: Values) -> str:
-    """Return values as JSON that is YAML too: every string quoted, and no surrogate pairs, which YAML does not know."""
+    """Return values as JSON that is valid YAML: strings quoted, and no surrogate pairs, which YAML does not support."""
     pair = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
     code = lambda m: f"\\U{0x10000 + (int(m[1], 16) - 0xD800) * 0x400 + int(m[2], 16) - 0xDC00:08x}"  # noqa: E731
     return pair.sub(code, json.dumps(values))
@@ -46,7 +46,7 @@ def as_yaml(values: Values) -> str:
 
 @pytest.fixture(scope="session")
 def run_helm() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Return a function (*arguments, major=4) that runs a Helm."""
+    """Return a function (*arguments, major=4) that runs Helm."""
 
     def run(
         *arguments: str | Path, major: int = 4, env: dict[str, str] | None = None
@@ -82,7 +82,7 @@ def template(
 
 @pytest.fixture(scope="session")
 def render(template: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., list[Manifest]]:
-    """Return a function like `template` whose result is the manifests."""
+    """Return a function like `template` that returns the manifests."""
 
     def run(*values: Path | Values, **options: Any) -> list[Manifest]:
         done = template(*values, **options)
@@ -93,8 +93,8 @@ def render(template: Callable[..., subprocess.CompletedProcess[str]]) -> Callabl
 
 
 @pytest.fixture(scope="session")
-def said(template: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., list[str]]:
-    """Return a function like `template` whose result is the lines of the chart's `fail`; none when it renders."""
+def fail_lines(template: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., list[str]]:
+    """Return a function like `template` that returns the lines of the chart's `fail`; none if the chart renders."""
 
     def run(*values: Path | Values, **options: Any) -> list[str]:
         done = template(*values, **options)
@@ -109,5 +109,5 @@ def said(template: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[
 
 @pytest.fixture(scope="session")
 def everything() -> Path:
-    """Values with every workload switched on."""
+    """Values with every workload enabled."""
     return ROOT / "tests" / "data" / "chart" / "everything.yaml"

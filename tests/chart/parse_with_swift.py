@@ -1,6 +1,7 @@
-"""Parses ms-swift command lines with ms-swift's own parser, in a process of its own: it imports torch.
+"""Parse ms-swift command lines with ms-swift's own parser; a separate process, because it imports torch.
 
-stdin: [["sft" | "infer" | "deploy", [argument, ...]], ...]    stdout: per command line, what the parser did not know
+stdin: [["sft" | "infer" | "deploy", [argument, ...]], ...]
+stdout: per command line, the arguments unknown to the parser
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Every command of every rendered pod is one that `vlm-sft` parses, option by option."""
+"""`vlm-sft` parses every command of every rendered pod."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def commands(manifests: list[Manifest]) -> Iterator[list[str]]:
 
 
 def parsed(words: list[str]) -> dict[str, Any]:
-    """Return the parameters of a command line, which is parsed and not run."""
+    """Return the parameters of a command line, without running it."""
     command: click.Command = main
     context = click.Context(main, info_name=words[0])
     rest = words[1:]
@@ -46,7 +46,7 @@ def test_vlm_sft_parses_every_command(render: Render, values: Path) -> None:
         assert parsed(words)
 
 
-def test_every_setting_of_the_preparation_arrives(render: Render, everything: Path) -> None:
+def test_every_preparation_setting_reaches_the_command(render: Render, everything: Path) -> None:
     prepare = {
         "input": "org/rows@v2",
         "outputDir": "/outputs/mine",
@@ -82,7 +82,7 @@ def test_every_setting_of_the_preparation_arrives(render: Render, everything: Pa
     assert {name: found[name] for name in expected} == expected
 
 
-def test_the_trainer_is_told_what_the_pod_asked_for(render: Render, everything: Path) -> None:
+def test_the_trainer_gets_the_gpus_and_times_of_the_pod(render: Render, everything: Path) -> None:
     values = {"train": {"minFreeGib": 0, "terminationGracePeriodSeconds": 1000000}}
     found = parsed(next(words for words in commands(render(everything, values)) if words[1] == "train"))
     assert (found["gpus"], found["min_free_gib"], found["grace_s"], found["gated"]) == (4, 0, 999970, True)

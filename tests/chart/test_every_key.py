@@ -1,4 +1,4 @@
-"""Every key of the chart has an effect: set alone to another value, it changes what is rendered."""
+"""Every key of the chart has an effect: another value changes the rendered output."""
 
 import subprocess
 from collections.abc import Callable
@@ -14,13 +14,13 @@ ANOTHER: dict[str, Any] = yaml.safe_load((DATA / "another.yaml").read_text(encod
 
 Template = Callable[..., subprocess.CompletedProcess[str]]
 
-# What a key takes besides, in both renderings, to be allowed or to be seen at work.
+# Further values that a key needs, in both renderings, to be valid or to have an effect.
 ROWS = {"train": {"dataset": ["a/b"]}, "evaluate": {"dataset": ["a/b"]}}
 ONE_NODE = {"train": {"nodes": 1, "gradientAccumulationSteps": None}}
 MEGATRON = {
     "train": {"backend": "megatron", "sharding": "ddp", "gradientAccumulationSteps": None, "args": {"train_iters": 9}}
 }
-BESIDES: dict[str, dict[str, Any]] = {
+EXTRA: dict[str, dict[str, Any]] = {
     "image.allowLatest": {"image": {"tag": "latest"}},
     "train.backend": {"train": {"sharding": "ddp", "args": {"num_train_epochs": 1}}},
     "train.parallel.sequence": {"train": {"gradientAccumulationSteps": None}},
@@ -48,13 +48,13 @@ BESIDES: dict[str, dict[str, Any]] = {
 }
 
 
-def test_another_value_is_known_for_every_key() -> None:
+def test_every_key_has_another_value() -> None:
     assert {key for key in value_keys(ANOTHER) if key in LEAVES} == set(LEAVES)
 
 
 @pytest.mark.parametrize("key", LEAVES, ids=".".join)
-def test_every_key_changes_what_is_rendered(template: Template, everything: Path, key: Key) -> None:
-    besides = BESIDES.get(".".join(key), {})
-    before, after = template(everything, besides), template(everything, besides, nested(key, value_at(ANOTHER, key)))
+def test_every_key_changes_the_rendered_output(template: Template, everything: Path, key: Key) -> None:
+    extra = EXTRA.get(".".join(key), {})
+    before, after = template(everything, extra), template(everything, extra, nested(key, value_at(ANOTHER, key)))
     assert after.returncode == 0, after.stderr
-    assert before.stdout != after.stdout  # nothing, where the key allows what is refused without it
+    assert before.stdout != after.stdout  # empty where the chart refuses the values without the key

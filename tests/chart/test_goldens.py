@@ -1,8 +1,8 @@
 """Every experiment renders to the manifests and notes kept in tests/data/goldens, with Helm 3 and Helm 4.
 
-What a cluster's overlay changes in each experiment is kept as the difference from the experiment's own golden: one line
-a value that goes (-) or comes (+), with HASH for the hashes in names. `make goldens` writes all of it anew; the diff is
-what a change of the chart does to every experiment.
+The changes by a cluster file are kept as the difference from the experiment's own golden: one line per removed (-) or
+added (+) value, with HASH for the hashes in names. `make goldens` rewrites all of them; the diff then shows the effect
+of a chart change on every experiment.
 """
 
 import json
@@ -42,7 +42,7 @@ def test_every_experiment_renders_as_its_golden(run_helm: Helm, update_goldens: 
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS, ids=lambda path: path.stem)
-def test_every_cluster_file_changes_what_its_golden_says(run_helm: Helm, update_goldens: bool, cluster: Path) -> None:
+def test_every_cluster_file_changes_what_its_golden_lists(run_helm: Helm, update_goldens: bool, cluster: Path) -> None:
     sections = []
     for values in EXPERIMENTS:
         command = ["template", values.stem, CHART, "-f", cluster, "-f", values, "--kube-version", "1.31"]
@@ -58,7 +58,7 @@ def test_every_cluster_file_changes_what_its_golden_says(run_helm: Helm, update_
 
 
 def difference(before: str, after: str) -> str:
-    """Return the values that go and come between two renderings: `+ Job/x-train-HASH spec.suspend: true`."""
+    """Return the values removed and added between two renderings: `+ Job/x-train-HASH spec.suspend: true`."""
     old, new = (dict(flat(text)) for text in (before, after))
     lines = [
         f"  {sign} {path}: {values[path]}\n"
@@ -86,14 +86,14 @@ def flat(text: str) -> Iterator[tuple[str, str]]:
         yield from leaves(manifest, f"{manifest['kind']}/{manifest['metadata']['name']} ")
 
 
-def test_no_golden_is_left_of_what_is_gone() -> None:
+def test_every_golden_has_its_values_file() -> None:
     names = {path.name.partition(".")[0] for path in GOLDENS.iterdir() if path.is_file()}
     assert names == {path.stem for path in EXPERIMENTS}
     assert {path.stem for path in (GOLDENS / "clusters").iterdir()} == {path.stem for path in CLUSTERS}
 
 
 @pytest.mark.parametrize("major", [3, 4])
-def test_helm_lint_has_nothing_to_say(run_helm: Helm, major: int) -> None:
+def test_helm_lint_finds_nothing(run_helm: Helm, major: int) -> None:
     for values in EXPERIMENTS:
         done = run_helm("lint", "--strict", CHART, "-f", values, major=major)
         assert done.returncode == 0, done.stdout

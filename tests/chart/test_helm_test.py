@@ -1,4 +1,4 @@
-"""What `helm test` runs: a look at the claims, and DDP over the processes of training without its claims and data."""
+"""The Jobs of `helm test`: a check of the claims, and DDP over the processes of training without claims and data."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +13,14 @@ def hooks(manifests: list[Manifest]) -> dict[str, Manifest]:
     return {n: m for n, m in found.items() if m["metadata"].get("annotations", {}).get("helm.sh/hook") == "test"}
 
 
-def test_only_helm_test_makes_them_and_each_time_anew(render: Render, everything: Path) -> None:
+def test_only_helm_test_creates_the_checks_and_recreates_them_each_time(render: Render, everything: Path) -> None:
     found = {name: job["metadata"]["annotations"] for name, job in hooks(render(everything)).items()}
-    anew = {"helm.sh/hook": "test", "helm.sh/hook-delete-policy": "before-hook-creation"}
-    assert found == {"x-ddp-check": anew, "x-storage-check": {**anew, "helm.sh/hook-weight": "-1"}}
+    recreated = {"helm.sh/hook": "test", "helm.sh/hook-delete-policy": "before-hook-creation"}
+    assert found == {"x-ddp-check": recreated, "x-storage-check": {**recreated, "helm.sh/hook-weight": "-1"}}
     assert hooks(render(everything, {"ddpCheck": {"enabled": False}})).keys() == {"x-storage-check"}
 
 
-def test_the_check_of_ddp_has_training_s_processes_and_none_of_its_claims(render: Render, everything: Path) -> None:
+def test_the_ddp_check_has_the_processes_of_training_but_not_its_claims(render: Render, everything: Path) -> None:
     env = {"NCCL_IB_DISABLE": 1, "NCCL_SOCKET_IFNAME": "$(X)", "NCCL_DEBUG": "INFO"}
     fabric = {"env": {"NCCL_DEBUG": "WARN"}, "resources": {"rdma/hca": 1}, "hostNetwork": True, "ipcLock": True}
     manifests = render(everything, {"train": {"env": env}, "fabric": fabric})
@@ -55,7 +55,7 @@ def test_the_check_of_ddp_has_training_s_processes_and_none_of_its_claims(render
     assert pod["subdomain"] == "x-ddp-check"
 
 
-def test_one_node_of_cpus_needs_no_service_and_no_gpus(render: Render, everything: Path) -> None:
+def test_one_cpu_node_needs_no_service_and_no_gpus(render: Render, everything: Path) -> None:
     cpu = {"accelerator": "cpu", "sharding": "ddp", "nodes": 1, "gpusPerNode": 3, "effectiveBatchSize": None}
     manifests = render(everything, {"train": cpu})
     spec = hooks(manifests)["x-ddp-check"]["spec"]
@@ -66,7 +66,7 @@ def test_one_node_of_cpus_needs_no_service_and_no_gpus(render: Render, everythin
     assert not [m for m in manifests if m["kind"] == "Service" and m["metadata"]["name"] == "x-ddp-check"]
 
 
-def test_the_look_at_the_claims_mounts_both(render: Render, everything: Path) -> None:
+def test_the_storage_check_mounts_both_claims(render: Render, everything: Path) -> None:
     (container,) = hooks(render(everything))["x-storage-check"]["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["vlm-sft", "storage-check", "/cache", "/outputs"]
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/cache", "/outputs", "/tmp"}

@@ -1,4 +1,4 @@
-"""What holds a Job until the one before it is done, and what Kueue is told; for upgrades see test_lookup.py."""
+"""How a Job is held until its predecessor finishes, with and without Kueue; for upgrades see test_lookup.py."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +43,9 @@ def test_without_kueue_a_held_job_is_suspended(render: Render, everything: Path)
 
 
 @pytest.mark.parametrize("launcher", ["job", "jobset", "trainjob"])
-def test_kueue_holds_by_a_gate_and_nobody_says_suspend(render: Render, everything: Path, launcher: str) -> None:
+def test_kueue_holds_by_a_gate_and_the_chart_does_not_set_suspend(
+    render: Render, everything: Path, launcher: str
+) -> None:
     gate = {"kueue.x-k8s.io/admission-gated-by": "vlm-sft/predecessor"}
     assert holds(render(everything, {"kueue": KUEUE, "train": {"launcher": launcher}})) == {
         "prepare": (QUEUE, {}, None),
@@ -56,7 +58,7 @@ def test_kueue_holds_by_a_gate_and_nobody_says_suspend(render: Render, everythin
     }
 
 
-def test_an_older_kueue_gets_a_held_job_when_it_is_released(render: Render, everything: Path) -> None:
+def test_a_held_job_enters_the_queue_of_an_older_kueue_on_release(render: Render, everything: Path) -> None:
     late = {"vlm-sft/queue-name": "team", "vlm-sft/priority-class": "low"}
     assert holds(render(everything, {"kueue": {**KUEUE, "hold": "label"}})) == {
         "prepare": (QUEUE, {}, None),
@@ -70,12 +72,12 @@ def test_an_older_kueue_gets_a_held_job_when_it_is_released(render: Render, ever
 
 
 @pytest.mark.parametrize("hold", ["gate", "label"])
-def test_training_that_waits_for_nobody_is_in_its_queue_at_once(render: Render, everything: Path, hold: str) -> None:
+def test_training_without_predecessor_is_in_its_queue_at_once(render: Render, everything: Path, hold: str) -> None:
     off = {"prepare": {"enabled": False}, "train": {"dataset": ["a/b"]}, "evaluate": {"dataset": ["a/b"]}}
     assert holds(render(everything, off, {"kueue": {**KUEUE, "hold": hold}}))["train"] == (QUEUE, {}, None)
 
 
-def test_another_queue_is_another_job_for_a_running_one_cannot_change_it(render: Render, everything: Path) -> None:
+def test_another_queue_creates_another_job(render: Render, everything: Path) -> None:
     def jobs(*values: Any) -> set[str]:
         return {m["metadata"]["name"] for m in render(everything, *values) if "suspend" in m.get("spec", {})}
 
@@ -84,7 +86,7 @@ def test_another_queue_is_another_job_for_a_running_one_cannot_change_it(render:
     assert jobs({"kueue": {**KUEUE, "queueName": "", "priorityClass": ""}}) == jobs()
 
 
-def test_a_rollback_releases_what_was_released_since(render: Render, everything: Path) -> None:
+def test_a_rollback_releases_jobs_that_were_released_before(render: Render, everything: Path) -> None:
     manifests = render(everything)
     names = {m["metadata"]["name"].split("-")[1]: m["metadata"]["name"] for m in manifests if m["kind"] == "Job"}
     hooks = [m for m in manifests if m["metadata"].get("annotations", {}).get("helm.sh/hook") == "post-rollback"]
@@ -108,7 +110,7 @@ def test_a_rollback_releases_what_was_released_since(render: Render, everything:
         ]  # fmt: skip
 
 
-def test_nothing_is_released_at_a_rollback_where_nothing_is_held(render: Render, everything: Path) -> None:
+def test_a_rollback_without_held_jobs_releases_nothing(render: Render, everything: Path) -> None:
     off = {"prepare": {"enabled": False}, "train": {"dataset": ["a/b"]}, "evaluate": {"enabled": False}}
     off["export"] = {"enabled": False}
     assert "rollback" not in holds(render(everything, off))

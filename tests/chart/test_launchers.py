@@ -1,4 +1,4 @@
-"""The training as a JobSet and as a TrainJob: the same pods, and what each of the two decides about them."""
+"""Training as a JobSet and as a TrainJob: the same pods, and the fields that each of them controls."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ Render = Callable[..., list[Manifest]]
 
 
 def training(render: Render, everything: Path, launcher: str, *values: Any, **options: Any) -> Manifest:
-    """Return the one object that trains."""
+    """Return the single object that runs training."""
     manifests = render(everything, {"train": {"launcher": launcher}}, *values, **options)
     kinds = {"job": "Job", "jobset": "JobSet", "trainjob": "TrainJob"}
     labelled = [m for m in manifests if m["metadata"]["labels"]["app.kubernetes.io/component"] == "train"]
@@ -24,7 +24,7 @@ def training(render: Render, everything: Path, launcher: str, *values: Any, **op
 RENDEZVOUS = ("NODE_RANK", "JOB_NAME", "JOBSET_NAME", "MASTER_ADDR", "MASTER_PORT")
 
 
-def test_a_jobset_starts_all_pods_anew_and_tells_interruptions_from_failures(render: Render, everything: Path) -> None:
+def test_a_jobset_restarts_all_pods_and_counts_only_failures(render: Render, everything: Path) -> None:
     jobset = training(render, everything, "jobset")
     spec = jobset["spec"]
     assert jobset["apiVersion"] == "jobset.x-k8s.io/v1alpha2"
@@ -67,7 +67,7 @@ def test_a_jobset_starts_all_pods_anew_and_tells_interruptions_from_failures(ren
     }
 
 
-def test_the_pods_of_a_jobset_are_those_of_a_job_but_for_their_addresses(render: Render, everything: Path) -> None:
+def test_the_pods_of_a_jobset_and_a_job_differ_only_in_addresses(render: Render, everything: Path) -> None:
     job, jobset = (training(render, everything, launcher) for launcher in ("job", "jobset"))
     plain = job["spec"]["template"]
     (node,) = jobset["spec"]["replicatedJobs"]
@@ -84,7 +84,7 @@ def test_the_pods_of_a_jobset_are_those_of_a_job_but_for_their_addresses(render:
     assert pods == plain
 
 
-def test_a_trainjob_patches_the_runtime_with_what_its_api_offers(render: Render, everything: Path) -> None:
+def test_a_trainjob_patches_the_fields_that_its_api_allows(render: Render, everything: Path) -> None:
     pod = training(render, everything, "job")["spec"]["template"]
     (container,) = pod["spec"]["containers"]
     trainjob = training(render, everything, "trainjob")
@@ -107,7 +107,7 @@ def test_a_trainjob_patches_the_runtime_with_what_its_api_offers(render: Render,
     }
     assert env["MASTER_ADDR"]["value"] == "$(JOB_NAME)-0.$(JOBSET_NAME)"
     assert [*env][-5:] == [*RENDEZVOUS]
-    assert not [name for name in env if name.startswith("PET_")]  # the runtime's own
+    assert not [name for name in env if name.startswith("PET_")]  # set by the runtime
     (patch,) = spec["runtimePatches"]
     assert patch["manager"] == "vlm-sft"
     (node,) = patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
@@ -127,7 +127,9 @@ def test_a_trainjob_patches_the_runtime_with_what_its_api_offers(render: Render,
 
 
 @pytest.mark.parametrize("launcher", ["jobset", "trainjob"])
-def test_the_release_and_its_permission_name_what_trains(render: Render, everything: Path, launcher: str) -> None:
+def test_the_release_command_and_its_role_name_the_training_object(
+    render: Render, everything: Path, launcher: str
+) -> None:
     manifests = render(everything, {"train": {"launcher": launcher}})
     name = training(render, everything, launcher)["metadata"]["name"]
     prepare = next(m for m in manifests if m["kind"] == "Job" and "-prepare-" in m["metadata"]["name"])
@@ -157,7 +159,7 @@ def test_the_longest_pod_name_fits(render: Render, everything: Path, launcher: s
     assert other != name
 
 
-def test_a_job_that_is_never_removed_has_no_ttl_whatever_runs_it(render: Render, everything: Path) -> None:
+def test_a_job_that_is_never_deleted_has_no_ttl(render: Render, everything: Path) -> None:
     for launcher in ("job", "jobset"):
         for seconds, spec in ((None, {}), (0, {"ttlSecondsAfterFinished": 0})):
             found = training(render, everything, launcher, {"train": {"ttlSecondsAfterFinished": seconds}})["spec"]

@@ -1,4 +1,4 @@
-"""What holds a Job after an upgrade, seen against an API server on this machine that knows the live Jobs."""
+"""How Jobs are held after an upgrade, tested against a local API server that serves the live Jobs."""
 
 import http.server
 import json
@@ -23,7 +23,7 @@ KINDS = {
 
 
 def discovery(kinds_by_group: dict[str, list[str]]) -> dict[str, Any]:
-    """Return what an API server says about itself, by path."""
+    """Return the discovery answers of an API server, by path."""
     versions = {
         group: {"groupVersion": group, "version": group.partition("/")[2]} for group in kinds_by_group if group != "v1"
     }
@@ -56,7 +56,7 @@ Job = dict[str, Any]
 def cluster(
     jobs: dict[str, Job], kubeconfig: Path, queues: tuple[str, ...] = (), more: dict[str, list[str]] | None = None
 ) -> Iterator[None]:
-    """Serve these Jobs and LocalQueues as the Kubernetes API does, and `more` APIs; write the kubeconfig."""
+    """Serve these Jobs, LocalQueues and `more` APIs like the Kubernetes API; write the kubeconfig."""
 
     answers = discovery({**KINDS, **(more or {})})
 
@@ -129,7 +129,7 @@ FAILED: Job = {"spec": {}, "status": {"conditions": [{"type": "Failed", "status"
         "both deleted",
     ],
 )
-def test_an_upgrade_holds_nothing_that_runs(
+def test_an_upgrade_does_not_hold_running_jobs(
     run_helm: Helm, everything: Path, tmp_path: Path, major: int, live: dict[str, Job], held: dict[str, bool]
 ) -> None:
     install, upgrade = (rendered(run_helm, everything, tmp_path, major, jobs) for jobs in ({}, live))
@@ -139,7 +139,7 @@ def test_an_upgrade_holds_nothing_that_runs(
     assert {component: upgrade[component]["spec"]["suspend"] for component in held} == held
 
 
-# What the release leaves behind in the live Job, by kueue.hold.
+# Fields of the live Job after its release, by kueue.hold.
 GATE, QUEUE = "kueue.x-k8s.io/admission-gated-by", "kueue.x-k8s.io/queue-name"
 GATED: Job = {**HELD, "metadata": {"labels": {QUEUE: "q"}, "annotations": {GATE: "vlm-sft/predecessor"}}}
 QUEUED: Job = {**HELD, "metadata": {"labels": {QUEUE: "q"}}}
@@ -170,15 +170,15 @@ LATE = {"vlm-sft/queue-name": "q"}
         "gated at the install",
         "gated while the data is prepared",
         "not gated again after the release",
-        "not gated when made anew after the preparation",
+        "not gated when recreated after the preparation",
         "unlabelled at the install",
         "unlabelled while the data is prepared",
-        "as Kueue has it after the release",
-        "labelled when made anew after the preparation",
-        "labelled for ever when born so",
+        "as Kueue set it after the release",
+        "labelled when recreated after the preparation",
+        "still labelled when created with the label",
     ],
 )
-def test_what_kueue_has_taken_over_is_not_taken_back(
+def test_fields_that_kueue_owns_are_not_overwritten(
     run_helm: Helm,
     everything: Path,
     tmp_path: Path,
@@ -202,25 +202,25 @@ KUEUE = {"kueue.x-k8s.io/v1beta2": ["LocalQueue"]}
 
 
 @pytest.mark.parametrize(("queue", "refused"), [("default", True), ("other", False)])
-def test_a_late_label_is_refused_where_a_default_queue_would_come_first(
+def test_hold_label_is_refused_in_a_namespace_with_a_default_queue(
     run_helm: Helm, everything: Path, tmp_path: Path, queue: str, refused: bool
 ) -> None:
     for hold in ("label", "gate"):
         options = ["--set", f"kueue.queueName=q,kueue.hold={hold}"]
         with cluster({}, tmp_path / "kubeconfig", (queue,), KUEUE):
             done = on_the_cluster(run_helm, everything, tmp_path, 4, options)
-        said = (
-            "kueue.hold: label, but the LocalQueue default of default would take a held Job at once and start it; "
-            "use gate (Kueue 0.19 or newer), or have that queue renamed"
+        message = (
+            "kueue.hold: label, but the LocalQueue default of namespace default would start a held Job at once; "
+            "use gate (Kueue 0.19 or newer), or rename that queue"
         )
-        assert (said in done.stderr) == (done.returncode != 0) == (refused and hold == "label")
+        assert (message in done.stderr) == (done.returncode != 0) == (refused and hold == "label")
 
 
 @pytest.mark.parametrize(("launcher", "api", "kind"), [
     ("jobset", "jobset.x-k8s.io/v1alpha2", "JobSet"),
     ("trainjob", "trainer.kubeflow.org/v1alpha1", "TrainJob"),
 ])  # fmt: skip
-def test_a_launcher_that_the_cluster_lacks_is_refused(
+def test_a_launcher_missing_in_the_cluster_is_refused(
     run_helm: Helm, everything: Path, tmp_path: Path, launcher: str, api: str, kind: str
 ) -> None:
     options = ["--set", f"train.launcher={launcher}"]
@@ -228,15 +228,17 @@ def test_a_launcher_that_the_cluster_lacks_is_refused(
     for more, refused in ((known, True), ({**known, api: [kind]}, False)):
         with cluster({}, tmp_path / "kubeconfig", (), more):
             done = on_the_cluster(run_helm, everything, tmp_path, 4, options)
-        said = f"train.launcher: got {launcher}, but the cluster has no {api}; have it installed, or use job"
-        assert (said in done.stderr) == (done.returncode != 0) == refused
-    assert run_helm("template", "x", CHART, "-f", everything, *options).returncode == 0, "without a cluster, who knows"
+        message = f"train.launcher: got {launcher}, but the cluster has no {api}; install it, or use job"
+        assert (message in done.stderr) == (done.returncode != 0) == refused
+    assert run_helm("template", "x", CHART, "-f", everything, *options).returncode == 0, (
+        "without a cluster the check is skipped"
+    )
 
 
 def on_the_cluster(
     run_helm: Helm, values: Path, folder: Path, major: int, options: list[str]
 ) -> subprocess.CompletedProcess[str]:
-    """Render as `helm upgrade` does, with what the cluster of `folder`'s kubeconfig answers."""
+    """Render like `helm upgrade`, with the answers of the cluster in `folder`'s kubeconfig."""
     command = ["template", "x", CHART, "-f", values, *options, "--dry-run=server", "--disable-openapi-validation"]
     return run_helm(*command, major=major, env={"KUBECONFIG": str(folder / "kubeconfig")})
 
@@ -244,7 +246,7 @@ def on_the_cluster(
 def rendered(
     run_helm: Helm, values: Path, folder: Path, major: int, live: dict[str, Job], options: list[str] | None = None
 ) -> dict[str, Job]:
-    """Return the Jobs by component as an upgrade renders them where `live` ones exist, by component too."""
+    """Return the Jobs that an upgrade renders if the Jobs `live` exist; both by component."""
     first = by_component(run_helm("template", "x", CHART, "-f", values, *(options or []), major=major))
     jobs = {first[component]["metadata"]["name"]: job for component, job in live.items()}
     with cluster(jobs, folder / "kubeconfig"):

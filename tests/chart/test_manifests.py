@@ -1,4 +1,4 @@
-"""What every manifest has to be, whatever the experiment: valid for Kubernetes, safe, a token only where needed."""
+"""Every manifest of every experiment is valid for Kubernetes, passes Pod Security, and has tokens only where needed."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-SUPPORTED = ("1.31", "1.37")  # oldest: Chart.yaml's kubeVersion; newest: what kubernetes-validate carries
+SUPPORTED = ("1.31", "1.37")  # oldest: Chart.yaml's kubeVersion; newest: the last that kubernetes-validate has
 CASES = [*sorted((ROOT / "values").glob("*.yaml")), ROOT / "tests" / "data" / "chart" / "everything.yaml"]
 
 FOLDERS = {"HOME", "HF_HOME", "MODELSCOPE_CACHE", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR"}
-# What needs no model and no hub, and which program it is.
+# Components without model and hub, and their programs.
 PROGRAMS = {"ddp-check": "vlm-sft", "rollback": "vlm-sft", "tensorboard": "tensorboard", "sync": "rclone"}
 WITHOUT_GPUS = {"prepare", "storage-check", "rollback", "tensorboard", "sync"}
 
@@ -22,7 +22,7 @@ Render = Callable[..., list[Manifest]]
 
 
 def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
-    """Yield component and pod spec of everything that runs."""
+    """Yield component and pod spec of every pod."""
     for manifest in manifests:
         component = manifest["metadata"]["labels"]["app.kubernetes.io/component"]
         if manifest["kind"] in ("Job", "Deployment"):
@@ -96,9 +96,7 @@ def test_every_container_has_requests_limits_and_writable_folders(render: Render
             assert container["command"][0] == PROGRAMS.get(component, "vlm-sft"), "an argument list, never a shell line"
 
 
-def test_what_others_connect_to_says_when_it_is_ready_and_what_ends_has_no_probe(
-    render: Render, everything: Path
-) -> None:
+def test_servers_have_readiness_probes_and_jobs_have_no_probes(render: Render, everything: Path) -> None:
     probes = {}
     for component, pod in pods(render(everything)):
         for container in containers(pod):
@@ -107,7 +105,7 @@ def test_what_others_connect_to_says_when_it_is_ready_and_what_ends_has_no_probe
     assert {component for component, found in probes.items() if found} == {"jupyter", "serve", "tensorboard"}
 
 
-def test_every_object_says_what_it_is_and_whose(render: Render, everything: Path) -> None:
+def test_every_object_has_the_recommended_labels(render: Render, everything: Path) -> None:
     for manifest in render(everything):
         labels = manifest["metadata"]["labels"]
         assert manifest["metadata"]["name"].startswith("x-")
@@ -124,13 +122,13 @@ def test_every_object_says_what_it_is_and_whose(render: Render, everything: Path
             assert inner[f"app.kubernetes.io/{name}"] == labels[f"app.kubernetes.io/{name}"]
 
 
-def test_gpus_go_to_those_who_ask(render: Render, everything: Path) -> None:
-    asked = {
+def test_only_pods_that_request_gpus_get_gpus_and_their_nodes(render: Render, everything: Path) -> None:
+    requested = {
         (component, container["name"]): container["resources"]["limits"].get("nvidia.com/a100", 0)
         for component, pod in pods(render(everything))
         for container in containers(pod)
     }
-    assert asked == {
+    assert requested == {
         ("prepare", "command-0"): 0,
         ("prepare", "images"): 0,
         ("prepare", "data"): 0,
@@ -152,7 +150,7 @@ def test_gpus_go_to_those_who_ask(render: Render, everything: Path) -> None:
     assert selectors["train"] == selectors["jupyter"] == selectors["ddp-check"] == {"region": "here", "gpu": "a100"}
 
 
-def test_the_api_token_is_where_a_job_is_released_and_nowhere_else(render: Render, everything: Path) -> None:
+def test_only_containers_that_release_a_job_mount_an_api_token(render: Render, everything: Path) -> None:
     manifests = render(everything)
     assert all(pod["automountServiceAccountToken"] is False for _, pod in pods(manifests))
     mounting = [
@@ -180,7 +178,7 @@ def test_the_api_token_is_where_a_job_is_released_and_nowhere_else(render: Rende
     }
 
 
-def test_the_hub_token_comes_by_reference_to_those_who_use_the_hub(render: Render, everything: Path) -> None:
+def test_only_containers_that_use_the_hub_reference_its_token(render: Render, everything: Path) -> None:
     token = {}
     for component, pod in pods(render(everything)):
         for container in containers(pod):
@@ -226,7 +224,7 @@ def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
     assert "--data-marker=/outputs/fire_bc/stats.json" in train
 
 
-def test_nothing_is_held_when_nothing_is_prepared(render: Render, everything: Path) -> None:
+def test_training_is_not_held_without_a_preparation(render: Render, everything: Path) -> None:
     off = {
         "prepare": {"enabled": False},
         "train": {"dataset": ["org/rows#500"]},
@@ -248,7 +246,7 @@ def test_a_preparation_without_training_ends_with_its_last_step(render: Render, 
     assert not [m for m in manifests if m["kind"] in ("Role", "ServiceAccount")]
 
 
-def test_the_failure_policy_tells_eviction_config_errors_and_stops_apart(render: Render, everything: Path) -> None:
+def test_the_failure_policy_distinguishes_eviction_config_errors_and_stops(render: Render, everything: Path) -> None:
     spec = next(m["spec"] for m in render(everything) if m["kind"] == "Job" and "-train-" in m["metadata"]["name"])
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
     assert spec["podFailurePolicy"]["rules"] == [
@@ -258,7 +256,7 @@ def test_the_failure_policy_tells_eviction_config_errors_and_stops_apart(render:
     ]
 
 
-def test_nodes_find_each_other_by_the_name_of_the_first_pod(render: Render, everything: Path) -> None:
+def test_nodes_use_the_dns_name_of_the_first_pod(render: Render, everything: Path) -> None:
     release = "a" * 40
     manifests = render(everything, {"train": {"nodes": 1000, "effectiveBatchSize": None}}, release=release)
     job = next(m for m in manifests if m["kind"] == "Job" and "-train-" in m["metadata"]["name"])
@@ -279,13 +277,13 @@ def test_nodes_find_each_other_by_the_name_of_the_first_pod(render: Render, ever
     assert all(len(m["metadata"]["name"]) <= 63 for m in manifests if m["kind"] != "ConfigMap")
 
 
-def test_each_failure_on_several_nodes_counts_once_a_node(render: Render, everything: Path) -> None:
+def test_backoff_limit_is_restarts_times_nodes(render: Render, everything: Path) -> None:
     for nodes, limit in ((1, 3), (2, 6)):
         change = {"train": {"nodes": nodes, "maxRestarts": 3, "effectiveBatchSize": None}}
         assert job_of(render(everything, change), "train")["spec"]["backoffLimit"] == limit
 
 
-def test_nodes_of_one_run_keep_apart_and_reach_the_fabric(render: Render, everything: Path) -> None:
+def test_pods_of_one_run_prefer_separate_nodes_and_get_the_fabric(render: Render, everything: Path) -> None:
     fabric = {
         "env": {"NCCL_SOCKET_IFNAME": "eth0", "NCCL_IB_TC": 1000000, "NCCL_IB_DISABLE": None, "MINE": "$(HOME)"},
         "resources": {"vpc.amazonaws.com/efa": 4},
@@ -320,14 +318,14 @@ def test_nodes_of_one_run_keep_apart_and_reach_the_fabric(render: Render, everyt
     assert render(everything, one, two) == render(everything, one)
 
 
-def test_the_runs_config_does_not_know_the_fabric(render: Render, everything: Path) -> None:
+def test_the_fabric_is_not_part_of_the_run_config(render: Render, everything: Path) -> None:
     run = {"fabric": {"env": {"NCCL_SOCKET_IFNAME": "eth0"}}}
     before, after = (job_of(render(everything, change), "train")["metadata"] for change in ({}, run))
     assert before["annotations"] == after["annotations"]
     assert before["name"] != after["name"]
 
 
-def test_pods_spread_as_asked_and_gpu_pods_take_the_runtime_class(render: Render, everything: Path) -> None:
+def test_pods_get_spread_constraints_and_gpu_pods_the_runtime_class(render: Render, everything: Path) -> None:
     constraint = {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
     mine = {**constraint, "labelSelector": {"matchLabels": {"team": "a"}}}
     change = {
@@ -346,7 +344,7 @@ def test_pods_spread_as_asked_and_gpu_pods_take_the_runtime_class(render: Render
         assert pod.get("runtimeClassName") == (None if component in WITHOUT_GPUS else "nvidia")
 
 
-def test_a_network_policy_leaves_the_release_to_itself(render: Render, everything: Path) -> None:
+def test_the_network_policy_allows_only_the_release_and_needed_ports(render: Render, everything: Path) -> None:
     manifests = render(everything, {"networkPolicy": {"enabled": True}})
     (policy,) = [m for m in manifests if m["kind"] == "NetworkPolicy"]
     release = {"matchLabels": {"app.kubernetes.io/name": "vlm-sft", "app.kubernetes.io/instance": "x"}}
@@ -366,7 +364,7 @@ def test_a_network_policy_leaves_the_release_to_itself(render: Render, everythin
     assert not [m for m in render(everything) if m["kind"] == "NetworkPolicy"]
 
 
-def test_claims_are_kept_or_left_to_the_release(render: Render, everything: Path) -> None:
+def test_claims_are_kept_or_deleted_with_the_release(render: Render, everything: Path) -> None:
     kept = {m["metadata"]["name"]: m for m in render(everything) if m["kind"] == "PersistentVolumeClaim"}
     assert {name: m["metadata"]["annotations"] for name, m in kept.items()} == {
         "x-cache": {"helm.sh/resource-policy": "keep"},
@@ -388,7 +386,7 @@ def test_claims_are_kept_or_left_to_the_release(render: Render, everything: Path
         assert claims == mounted.get(component, ["x-cache", "ours"])
 
 
-def test_jupyter_has_a_service_and_no_token_in_sight(render: Render) -> None:
+def test_jupyter_has_a_service_and_its_token_only_in_a_file(render: Render) -> None:
     manifests = render(ROOT / "values" / "jupyter-2gpu.yaml", release="lab")
     assert {m["kind"] for m in manifests} == {"PersistentVolumeClaim", "Pod", "Service", "Job"}
     assert [m["metadata"]["name"] for m in manifests if m["kind"] == "Job"] == ["lab-storage-check"]

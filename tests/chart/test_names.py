@@ -1,4 +1,4 @@
-"""Names end in a hash of what they run: the same values are the same objects, a change touches only what it changes."""
+"""Names end in a hash of the content: same values, same names; a change renames only the objects that it changes."""
 
 import shutil
 from collections.abc import Callable
@@ -25,8 +25,8 @@ def names(manifests: list[Manifest]) -> dict[str, str]:
     return {**found, "run": train["metadata"]["annotations"]["vlm-sft/run-dir"]}
 
 
-# (what a file changes, whose name changes with it); the preparation names the training Job that it releases, and the
-# training Job the evaluation and the export
+# (changed values, components whose names change). The preparation contains the name of the training Job, which it
+# releases; training contains the names of evaluation and export.
 CHANGES = [
     ({"train": {"args": {"learning_rate": 2.0e-4}}}, {"run", "train", "prepare", "evaluate", "export"}),
     ({"train": {"env": {"IMAGE_MAX_TOKEN_NUM": 1024}}}, {"run", "train", "prepare", "evaluate", "export"}),
@@ -44,24 +44,26 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("change", "renamed"), CHANGES, ids=[str(change) for change, _ in CHANGES])
-def test_a_change_renames_what_it_changes(render: Render, everything: Path, change: Any, renamed: set[str]) -> None:
+def test_a_change_renames_only_the_changed_objects(
+    render: Render, everything: Path, change: Any, renamed: set[str]
+) -> None:
     before, after = names(render(everything)), names(render(everything, change))
     assert {name for name in before if before[name] != after[name]} == renamed
 
 
 @pytest.mark.parametrize("release", ["y", "on", "null"])
-def test_a_release_may_be_called_what_yaml_takes_for_a_value(render: Render, everything: Path, release: str) -> None:
+def test_a_release_name_may_be_a_yaml_boolean_or_null(render: Render, everything: Path, release: str) -> None:
     manifests = render(everything, {"networkPolicy": {"enabled": True}}, release=release)
     assert {m["metadata"]["labels"]["app.kubernetes.io/instance"] for m in manifests} == {release}
     assert all(m["metadata"]["name"].startswith(release) for m in manifests)
 
 
-def test_jupyter_has_no_part_in_the_experiment(render: Render, everything: Path) -> None:
+def test_jupyter_does_not_change_the_names_of_the_experiment(render: Render, everything: Path) -> None:
     without = names(render(everything, {"jupyter": {"enabled": False}}))
     assert {**names(render(everything)), "jupyter": None} == {**without, "jupyter": None}
 
 
-def test_the_same_batch_said_in_another_way_is_the_same_run(render: Render, everything: Path) -> None:
+def test_the_same_batch_from_other_keys_is_the_same_run(render: Render, everything: Path) -> None:
     derived = {"train": {"gradientAccumulationSteps": None}}
     assert names(render(everything, derived)) == names(render(everything))
 

@@ -1,4 +1,4 @@
-"""No string in a values file breaks out of its place: quotes, line breaks, templates, $(VARIABLES), any unicode."""
+"""Strings reach manifests unchanged: quotes, line breaks, templates, $(VARIABLES), any unicode."""
 
 import itertools
 import json
@@ -42,7 +42,7 @@ NASTY = [
 
 
 def values_with(texts: dict[str, str]) -> dict[str, Any]:
-    """Return values that hold a text in every place that takes any string."""
+    """Return values with a text at every key that accepts any string."""
     return {
         "prepare": {
             "commands": [["vlm-sft", texts["command"]]],
@@ -79,7 +79,7 @@ PLACES = (
 
 
 def as_kubernetes_reads(word: str) -> str:
-    """Expand an argument as the kubelet does: $$ is $, and $(NAME) must not be left over."""
+    """Expand an argument like the kubelet: $$ becomes $, and no $(NAME) may remain."""
     assert not re.search(r"(?<!\$)(\$\$)*\$\(", word), word
     return word.replace("$$", "$")
 

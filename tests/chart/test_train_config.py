@@ -1,4 +1,4 @@
-"""Values -> ms-swift's own YAML config: right numbers, nothing invented, and ms-swift's parser takes every word."""
+"""Values -> ms-swift's own YAML config: numbers are exact, and ms-swift's parser accepts every argument."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ BASE: dict[str, Any] = {
     "train": {"dataset": ["org/rows#500"], "effectiveBatchSize": 16, "gpusPerNode": 2},
 }
 LORA = {"tuner_type": "lora", "target_modules": "all-linear"}
-# What the experiments are known for; a change of one is a change of the experiment.
+# Settings that define the experiments; changing one changes the experiment.
 FIGURES: dict[str, dict[str, Any]] = {
     "fire-4gpu": {
         **LORA,
@@ -77,7 +77,7 @@ COMMANDS = {"train.yaml": "sft", "evaluate.yaml": "infer", "serve.yaml": "deploy
 
 
 def config(manifests: list[Manifest], name: str = "train") -> dict[str, Any]:
-    """Return what ms-swift reads from a rendered config."""
+    """Return a rendered config as ms-swift reads it."""
     text = next(
         m["data"][f"{name}.yaml"] for m in manifests if m["kind"] == "ConfigMap" and f"{name}.yaml" in m["data"]
     )
@@ -86,7 +86,7 @@ def config(manifests: list[Manifest], name: str = "train") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_an_experiment_is_what_it_is_known_for(render: Render, name: str) -> None:
+def test_each_experiment_has_its_defining_settings(render: Render, name: str) -> None:
     found = config(render(ROOT / "values" / f"{name}.yaml"))
     assert {key: found.get(key) for key in FIGURES[name]} == FIGURES[name]
 
@@ -104,7 +104,7 @@ def test_the_effective_batch_on_the_job_is_the_product(render: Render, values: P
         assert found["ddp_timeout"] == 1800
 
 
-def test_ms_swift_takes_every_rendered_argument(render: Render, everything: Path) -> None:
+def test_ms_swift_accepts_every_rendered_argument(render: Render, everything: Path) -> None:
     lines = []
     for values in [*EXPERIMENTS, everything]:
         for manifest in render(values):
@@ -113,7 +113,7 @@ def test_ms_swift_takes_every_rendered_argument(render: Render, everything: Path
                 args.pop("ENV", None)
                 lines.append((COMMANDS[file], argv(args)))
     assert len(lines) >= 7
-    lines.append(("sft", ["--lerning_rate", "1e-4"]))  # the parser does tell
+    lines.append(("sft", ["--lerning_rate", "1e-4"]))  # the parser does report unknown arguments
     script = Path(__file__).parent / "parse_with_swift.py"
     done = subprocess.run(
         [sys.executable, script], input=json.dumps(lines), capture_output=True, text=True, check=False
@@ -156,7 +156,7 @@ def test_zero_false_and_empty_are_values_and_null_removes(render: Render) -> Non
     assert found["ENV"] == {"A": 0, "B": False, "C": "", "NPROC_PER_NODE": 2}
 
 
-def test_evaluation_sees_the_model_as_training_does(render: Render) -> None:
+def test_evaluation_uses_the_model_settings_of_training(render: Render) -> None:
     args = {
         "max_length": 2048,
         "attn_impl": "sdpa",
@@ -180,7 +180,7 @@ def test_evaluation_sees_the_model_as_training_does(render: Render) -> None:
     }
 
 
-def test_a_config_without_variables_has_no_block_for_them(render: Render) -> None:
+def test_a_config_without_variables_has_no_env_block(render: Render) -> None:
     values = {"train": {"valDataset": ["rows.jsonl"]}, "evaluate": {"enabled": True}}
     assert "ENV" not in config(render(BASE, values), "evaluate")
 
@@ -194,7 +194,7 @@ def test_a_config_without_variables_has_no_block_for_them(render: Render) -> Non
         ("fsdp2", {"fsdp": "fsdp2", "gradient_checkpointing": False}),
     ],
 )
-def test_sharding_is_ms_swift_s_own(render: Render, sharding: str, expected: dict[str, Any]) -> None:
+def test_sharding_becomes_arguments_of_ms_swift(render: Render, sharding: str, expected: dict[str, Any]) -> None:
     found = config(render(BASE, {"train": {"sharding": sharding}}))
     assert {key: found[key] for key in ("deepspeed", "fsdp", "gradient_checkpointing") if key in found} == expected
 
@@ -214,19 +214,19 @@ def test_one_process_on_a_cpu_needs_no_backend(render: Render) -> None:
         ({"effectiveBatchSize": 48, "gradientAccumulationSteps": 6}, 6),
     ],
 )
-def test_the_accumulation_is_given_or_derived(render: Render, batch: dict[str, Any], accumulation: int) -> None:
+def test_the_accumulation_is_set_or_derived(render: Render, batch: dict[str, Any], accumulation: int) -> None:
     found = config(render(BASE, {"train": {"batchSizePerGpu": 4, **batch}}))
     assert found["gradient_accumulation_steps"] == accumulation
 
 
-def test_prepared_files_are_what_training_reads(render: Render) -> None:
+def test_training_reads_the_prepared_files(render: Render) -> None:
     prepare = {"dataset": "fire", "outputDir": "/outputs/mine", "splits": ["train", "1m", "test"]}
     found = config(render(BASE, {"prepare": prepare, "train": {"dataset": []}}))
     assert found["dataset"] == ["/outputs/mine/fire_bc_train.jsonl", "/outputs/mine/fire_bc_1m.jsonl"]
     assert found["val_dataset"] == ["/outputs/mine/fire_bc_test.jsonl"]
 
 
-def test_a_revision_is_fetched_and_trained(render: Render) -> None:
+def test_a_model_revision_is_downloaded_and_trained(render: Render) -> None:
     manifests = render(BASE, {"model": {"revision": "abc123"}})
     assert config(manifests)["model_revision"] == "abc123"
     steps = [

@@ -1,4 +1,4 @@
-"""values.yaml, its schema, the templates and the README name the same keys, and nothing else is accepted."""
+"""values.yaml, its schema, the templates and the README have the same keys; other keys are refused."""
 
 import json
 import re
@@ -22,7 +22,6 @@ from chart_keys import (
     value_keys,
 )
 from vlm_sft.genvalues.commands.values_table import values_table
-from vlm_sft.genvalues.values.chart import load_chart
 
 SECTIONS = [key for key, part in KEYS.items() if "properties" in part]
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
@@ -55,12 +54,12 @@ def test_a_misspelt_key_is_refused_at_every_depth(section: Key) -> None:
     assert error.message == "Additional properties are not allowed ('misspelt' was unexpected)"
 
 
-# A container may go without them, so that a null may take them away.
+# Optional in a container, so null may remove them.
 MAY_GO = {("requests",), ("limits",)}
 
 
 def complete(key: Key = ()) -> dict[str, Any]:
-    """Return the schema of values in which no default is missing."""
+    """Return the schema that requires every default."""
     defaults = value_at(DEFAULTS, key)
     needed = [
         name for name in defaults if (*key, name) in KEYS and defaults[name] is not None and (name,) not in MAY_GO
@@ -76,7 +75,7 @@ def test_no_default_may_be_missing_in_merged_values(update_goldens: bool) -> Non
         SCHEMA["definitions"]["complete"] = needed
         (CHART / "values.schema.json").write_text(json.dumps(SCHEMA, indent=2) + "\n", encoding="utf-8")
     assert SCHEMA["definitions"]["complete"] == needed, "stale; run `make goldens`"
-    # Only values that Helm has merged have it: a short file stays right in an editor.
+    # Only values merged by Helm have `global`, so a short file stays valid in an editor.
     assert (SCHEMA["if"], SCHEMA["then"]) == ({"required": ["global"]}, {"$ref": "#/definitions/complete"})
     assert list(VALIDATOR.iter_errors({})) == []
 
@@ -105,7 +104,7 @@ def schemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield from schemas(each)
 
 
-def test_the_schema_has_no_keyword_that_means_nothing() -> None:
+def test_the_schema_has_only_known_keywords() -> None:
     known = {
         "$ref", "$schema", "additionalProperties", "allOf", "definitions", "description", "enum", "examples", "if",
         "items", "maximum", "minItems", "minLength", "minimum", "pattern", "properties", "propertyNames", "required",
@@ -115,7 +114,7 @@ def test_the_schema_has_no_keyword_that_means_nothing() -> None:
     assert {keyword for schema in schemas(SCHEMA) for keyword in schema} == known
 
 
-def test_the_schema_is_open_only_where_something_is_passed_through() -> None:
+def test_the_schema_allows_other_keys_only_in_passed_through_maps() -> None:
     objects = {".".join(key): part["additionalProperties"] for key, part in KEYS.items() if part["type"] == "object"}
     assert {key for key, rest in objects.items() if rest is True} == {"global", "gpu.affinity", "scheduling.affinity"}
     assert {key for key, rest in objects.items() if isinstance(rest, dict)} == {
@@ -132,7 +131,7 @@ def test_the_schema_is_open_only_where_something_is_passed_through() -> None:
     }
 
 
-def test_every_key_of_the_schema_is_described_with_examples_that_it_accepts() -> None:
+def test_every_key_of_the_schema_has_a_description_and_valid_examples() -> None:
     for key, part in KEYS.items():
         assert part.get("description"), key
         if key in [*SECTIONS, ("global",)] or part["type"] == "boolean":
@@ -142,24 +141,24 @@ def test_every_key_of_the_schema_is_described_with_examples_that_it_accepts() ->
             assert not list(VALIDATOR.iter_errors(merged(DEFAULTS, nested(key, example)))), key
 
 
-def test_units_are_the_same_in_the_schema_and_in_the_comments() -> None:
-    said = dict(comments())
-    for key in KEYS.keys() & said.keys():
-        units = [found and found[0] for found in map(UNIT.match, (KEYS[key]["description"], said[key]))]
+def test_units_are_the_same_in_the_schema_and_the_comments() -> None:
+    comment_of = dict(comments())
+    for key in KEYS.keys() & comment_of.keys():
+        units = [found and found[0] for found in map(UNIT.match, (KEYS[key]["description"], comment_of[key]))]
         assert units[0] == units[1], key
 
 
-def test_every_key_of_the_defaults_has_prose_above_it() -> None:
-    said = dict(comments())
-    assert said.keys() >= {key for key in value_keys(DEFAULTS) if key[-2:-1] not in (("requests",), ("limits",))}
-    assert [key for key, comment in said.items() if not comment] == []
+def test_every_key_of_the_defaults_has_a_comment() -> None:
+    comment_of = dict(comments())
+    assert comment_of.keys() >= {key for key in value_keys(DEFAULTS) if key[-2:-1] not in (("requests",), ("limits",))}
+    assert [key for key, comment in comment_of.items() if not comment] == []
 
 
-def test_the_table_in_the_readme_is_made_of_the_comments(update_goldens: bool) -> None:
+def test_the_table_in_the_readme_matches_the_comments(update_goldens: bool) -> None:
     readme = CHART / "README.md"
     before, start, rest = readme.read_text(encoding="utf-8").partition("<!-- values -->\n")
     _, end, after = rest.partition("<!-- /values -->")
-    made = f"{before}{start}{values_table(load_chart(CHART))}\n{end}{after}"
+    made = f"{before}{start}{values_table(CHART)}\n{end}{after}"
     if update_goldens:
         readme.write_text(made, encoding="utf-8")
     assert made == readme.read_text(encoding="utf-8"), "stale; run `make goldens`"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The chart against a real Kubernetes API server, without nodes: what the server accepts, and what an upgrade changes.
-# Needs Go and openssl; no root. Builds the pinned commands once (minutes), then runs in seconds. Usage: tests/e2e/api.sh
+# The chart on a real Kubernetes API server without nodes: what the server accepts, and what an upgrade changes.
+# It needs Go and openssl, no root. It builds the pinned commands once (minutes). Usage: tests/e2e/api.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD chart=$PWD/charts/vlm-sft release=v1.35.4
@@ -30,7 +30,7 @@ echo "$token,e2e,e2e,system:masters" >"$state/tokens.csv"
 "$bin/etcd" --data-dir "$state/etcd" --unsafe-no-fsync --listen-client-urls "$client" --advertise-client-urls "$client" \
   --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" --initial-cluster "default=$peer" >"$state/etcd.log" 2>&1 &
 pids+=($!)
-# No controllers run, so nothing makes the default service account: that admission step would refuse every pod.
+# Without controllers there is no default service account, and this admission plug-in would refuse every pod.
 "$bin/kube-apiserver" --etcd-servers "$client" --bind-address 127.0.0.1 --secure-port "$port" --cert-dir "$state" \
   --token-auth-file "$state/tokens.csv" --authorization-mode RBAC --service-cluster-ip-range 10.96.0.0/16 \
   --service-account-issuer https://e2e --service-account-key-file "$state/sa.key" \
@@ -51,7 +51,7 @@ namespace=default
 for _ in $(seq 60); do k get --raw /readyz >/dev/null 2>&1 && break || sleep 1; done
 k get --raw /readyz >/dev/null || { tail -5 "$state/apiserver.log" >&2; exit 1; }
 
-# What the clusters of values/clusters have, and the server asks for when a pod names it.
+# Objects of the clusters in values/clusters; the server refuses pods that name missing ones.
 k create -f - >/dev/null <<'EOF'
 apiVersion: node.k8s.io/v1
 kind: RuntimeClass
@@ -69,7 +69,7 @@ same() { # WHAT GOT NEED
   [ "$2" = "$3" ] || { printf 'error: %s, %s\n  got:  %s\n  need: %s\n' "$namespace" "$1" "$2" "$3" >&2; exit 1; }
   passed=$((passed + 1))
 }
-# `vlm-sft release` as a pod of the chart runs it: the service account's own token, the server's own certificate.
+# `vlm-sft release` as in a pod of the chart: with the token of the service account and the server's certificate.
 release() { # ACCOUNT ARGUMENTS...
   local account=$state/account
   mkdir -p "$account"
@@ -79,13 +79,13 @@ release() { # ACCOUNT ARGUMENTS...
   KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT=$port VLM_SFT_SERVICE_ACCOUNT_DIR=$account \
     "$root/.venv/bin/vlm-sft" release "${@:2}"
 }
-complete() { # JOB: no controllers run, so its status is told to the server
+complete() { # JOB: sets its status, as no controllers run
   local now
   now=$(date -u +%FT%TZ)
   k patch job "$1" --subresource=status --type merge -p "{\"status\":{\"startTime\":\"$now\",\"completionTime\":\"$now\",
     \"succeeded\":1,\"conditions\":[{\"type\":\"SuccessCriteriaMet\",\"status\":\"True\"},{\"type\":\"Complete\",\"status\":\"True\"}]}}" >/dev/null
 }
-# Helm waits for its hooks, and no pod runs here: each hook's Job is answered for as its pod would do.
+# Helm waits for its hooks, and no pod runs here: run the command of each hook's Job and complete the Job.
 hooks() {
   local job command ended
   for job in smoke-rollback-evaluate smoke-rollback-export smoke-rollback-train; do
@@ -99,7 +99,7 @@ rollback() { # REVISION
   hooks 2>"$state/hooks" & pids+=($!)
   "$helm" rollback smoke "$1" -n "$namespace" --timeout 60s >/dev/null
 }
-# A namespace with a quota refuses each pod that leaves out a resource it counts; no controller runs to say what is used.
+# A namespace with a quota refuses pods without a request for a counted resource. Without controllers, set its status here.
 quota() { # NAME RESOURCE=AMOUNT...
   local hard
   hard=$(printf '"%s",' "${@:2}" | sed 's/=/":"/g; s/,$//')
@@ -108,19 +108,19 @@ quota() { # NAME RESOURCE=AMOUNT...
     -p "{\"status\":{\"hard\":{$hard},\"used\":{$(sed 's/":"[^"]*"/":"0"/g' <<<"$hard")}}}" >/dev/null
 }
 quotas() {
-  local file said
+  local file message
   quota plenty requests.{cpu,memory}=4Ti limits.{cpu,memory}=4Ti requests.nvidia.com/gpu=64 pods=99
   for file in "$root"/values/*.yaml "$root"/tests/data/chart/everything.yaml; do
     "$helm" template x "$chart" -n "$namespace" -f "$file" | "$root/.venv/bin/python" tests/e2e/pods.py >"$state/pods"
     k create --dry-run=server -f "$state/pods" >"$state/dry" 2>&1 || { cat "$state/dry" >&2; exit 1; }
-    same "a quota takes each pod of $(basename "$file")" \
+    same "a quota admits each pod of $(basename "$file")" \
       "$(grep -c 'created (server dry run)' "$state/dry")" "$(grep -o '"kind": "Pod"' "$state/pods" | wc -l)"
   done
   k delete quota plenty >/dev/null
   quota few requests.nvidia.com/gpu=3
-  said=$("$helm" template x "$chart" -n "$namespace" -f values/fire-4gpu.yaml |
+  message=$("$helm" template x "$chart" -n "$namespace" -f values/fire-4gpu.yaml |
     "$root/.venv/bin/python" tests/e2e/pods.py | k create --dry-run=server -f - 2>&1 || true)
-  same "three GPUs are not four" "$(grep -o 'exceeded quota: few, requested: requests.nvidia.com/gpu=4' <<<"$said")" \
+  same "a quota of three GPUs refuses four" "$(grep -o 'exceeded quota: few, requested: requests.nvidia.com/gpu=4' <<<"$message")" \
     "exceeded quota: few, requested: requests.nvidia.com/gpu=4"
   k delete quota few >/dev/null
 }
@@ -132,7 +132,7 @@ story() { # NAME HELM
   local file cluster before first second uid
   "$bin/kubectl" create namespace "$namespace" >/dev/null
   "$bin/kubectl" label namespace "$namespace" pod-security.kubernetes.io/{enforce,warn}=restricted >/dev/null
-  same "Pod Security warns of an open pod" \
+  same "Pod Security warns about an unrestricted pod" \
     "$(k create job open --image=x --dry-run=server 2>&1 | grep -c 'violate PodSecurity')" 1
   for file in "$root"/values/*.yaml; do
     for cluster in "" "$root"/values/clusters/*.yaml; do
@@ -154,24 +154,24 @@ story() { # NAME HELM
 
   local releaser=(--as "system:serviceaccount:$namespace:smoke-prepare")
   release smoke-prepare "job/$first" 2>/dev/null
-  same "the release leaves no owner of suspend behind" \
+  same "the release leaves no field manager of suspend" \
     "$(k get job "$first" --show-managed-fields -o 'jsonpath={.metadata.managedFields[*].manager}' | tr ' ' '\n' | grep -c vlm-sft || true)" 0
   same "the releaser may not delete" "$(k auth can-i delete "job/$first" "${releaser[@]}" || true)" no
   same "the releaser may not release evaluation" \
     "$(k auth can-i patch "$(k get jobs -o name | grep evaluate)" "${releaser[@]}" || true)" no
   uid=$(k get job "$first" -o 'jsonpath={.metadata.uid} {.metadata.generation}'); upgrade
-  same "an upgrade does not suspend what was released" "$(train)" "$first=false"
-  same "nor change it" "$(k get job "$first" -o 'jsonpath={.metadata.uid} {.metadata.generation}')" "$uid"
+  same "an upgrade keeps a released Job released" "$(train)" "$first=false"
+  same "and unchanged" "$(k get job "$first" -o 'jsonpath={.metadata.uid} {.metadata.generation}')" "$uid"
 
-  # A rollback renders what was held at the install; what has been released since is released again.
+  # A rollback renders Jobs as held, as at the install; those released since are released again.
   complete "$(k get jobs -o name | grep -e -prepare- | cut -d/ -f2)"
   before=$(suspended)
   upgrade --set networkPolicy.enabled=true
-  same "a change beside the Jobs keeps them" "$(suspended)" "$before"
+  same "a change of other objects keeps the Jobs" "$(suspended)" "$before"
   rollback 1
   local stays="stays held: job/smoke-train is not complete, and will release it when it is"
   same "a rollback leaves the Jobs as they were" "$(suspended)" "$before"
-  same "its hooks released training and nothing after it" "$(sed 's/-[0-9a-f]\{8\}//g' "$state/hooks" | sort | tr '\n' ' ')" \
+  same "its hooks released training only" "$(sed 's/-[0-9a-f]\{8\}//g' "$state/hooks" | sort | tr '\n' ' ')" \
     "job/smoke-evaluate: $stays job/smoke-export: $stays job/smoke-train: released "
   same "the rolled back Job is the same one" "$(k get job "$first" -o 'jsonpath={.metadata.uid}')" "${uid%% *}"
   upgrade
@@ -181,8 +181,8 @@ story() { # NAME HELM
   second=$(train | cut -d= -f1)
   same "another learning rate is another Job" "$([ "$first" != "$second" ] && echo yes)" yes
   rollback 1
-  same "a rollback of the learning rate brings the earlier Job back" "$(train)" "$first=true"
-  same "which the preparation that came back with it releases" "$(suspended | sed 's/-[0-9a-f]*=/=/' | tr '\n' ' ')" \
+  same "a rollback of the learning rate restores the earlier Job" "$(train)" "$first=true"
+  same "the restored preparation will release it" "$(suspended | sed 's/-[0-9a-f]*=/=/' | tr '\n' ' ')" \
     "smoke-evaluate=true smoke-export=true smoke-prepare=false smoke-train=true "
   "$helm" uninstall smoke -n "$namespace" >/dev/null
   same "uninstall keeps the claims" "$(k get pvc,job,cm,role,rolebinding -o name | grep -v kube-root-ca | tr '\n' ' ')" \

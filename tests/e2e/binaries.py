@@ -1,4 +1,4 @@
-"""The commands of the test cluster, built from pinned Go modules into .tools/e2e once."""
+"""The commands of the test cluster, built once from pinned Go modules into .tools/e2e."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 MODULE = ROOT / "tests" / "e2e" / "tools"
 CACHE = ROOT / ".tools" / "e2e"
 KUBERNETES = "v1.35.4"
-# Of the module in tools/, whose go.sum pins them.
+# From the module in tools/, whose go.sum pins them.
 PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     **{
@@ -27,8 +27,8 @@ PACKAGES = {
         )
     },
 }
-# Modules of their own with other versions of the same libraries, which their own go.sum pins; for
-# the modules themselves the Go checksum database vouches.
+# Separate modules with other versions of the same libraries, pinned by their own go.sum. The Go checksum database
+# verifies the modules themselves.
 MODULES = {
     "coredns": ("github.com/coredns/coredns", "v1.14.7", "."),
     "jobset": ("sigs.k8s.io/jobset", "v0.12.0", "."),
@@ -37,12 +37,12 @@ MODULES = {
 
 
 def folder() -> Path:
-    """Return where the commands of these pins are."""
+    """Return the folder of the commands with these pins."""
     return CACHE / hashlib.sha256((MODULE / "go.sum").read_bytes()).hexdigest()[:12]
 
 
 def build(*names: str) -> Path:
-    """Build the commands that are not there yet; return their folder.
+    """Build the missing commands; return their folder.
 
     Raises:
         SystemExit: Go is missing or a build failed.
@@ -63,13 +63,13 @@ def build(*names: str) -> Path:
 
 
 def command(name: str) -> Path:
-    """Return the path of a command, whether it is built or not."""
+    """Return the path of a command, built or not."""
     version = f"-{MODULES[name][1]}" if name in MODULES else ""
     return folder() / f"{name}{version}"
 
 
 def source(name: str) -> Path:
-    """Return the folder of a module's source, with its manifests; downloads it where it is missing."""
+    """Return the folder of a module's source with its manifests; download it if missing."""
     path, version, _ = MODULES[name]
     output = _go(["mod", "download", "-json", f"{path}@{version}"], Path("/"))
     return Path(json.loads(output)["Dir"])

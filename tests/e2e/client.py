@@ -1,4 +1,4 @@
-"""kubectl and Helm against one cluster, and the waits that a story is made of."""
+"""kubectl and Helm on one cluster, and the waits that the steps need."""
 
 import json
 import subprocess
@@ -11,18 +11,18 @@ Object = dict[str, Any]
 
 
 class StepError(Exception):
-    """Something is not as the story says."""
+    """A guarantee of the chart does not hold."""
 
 
 class NotHereError(Exception):
-    """This cluster lacks what a part of the story needs."""
+    """The cluster lacks what a step needs."""
 
 
 @dataclass(frozen=True)
 class Client:
     """One namespace of a cluster, as its administrator.
 
-    `prefix` puts each command into the cluster's network; `helm_options` go to every install and upgrade.
+    `prefix` runs each command in the cluster's network; `helm_options` are passed to every install and upgrade.
     """
 
     kubectl_command: str
@@ -33,27 +33,27 @@ class Client:
     helm_options: Sequence[str] = field(default=())
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
-        """Return what kubectl prints.
+        """Run kubectl; return its output.
 
         Raises:
-            StepError: it ended with an error.
+            StepError: it failed.
         """
         return self._run([self.kubectl_command, "-n", self.namespace, *words], stdin)
 
     def helm(self, *words: str) -> str:
-        """Return what Helm prints.
+        """Run Helm; return its output.
 
         Raises:
-            StepError: it ended with an error.
+            StepError: it failed.
         """
         return self._run([self.helm_command, "-n", self.namespace, *words])
 
     def deploy(self, release: str, *options: str) -> str:
-        """Install or upgrade a release of the chart; return what Helm prints."""
+        """Install or upgrade a release of the chart; return Helm's output."""
         return self.helm("upgrade", "--install", release, "charts/vlm-sft", *self.helm_options, *options)
 
     def get(self, kind: str, name: str = "", selector: str = "") -> Any:
-        """Return an object, or the list of them."""
+        """Return an object, or the list of objects."""
         words = [kind, *([name] if name else []), *(["-l", selector] if selector else [])]
         got = json.loads(self.kubectl("get", *words, "-o", "json"))
         return got if name else got["items"]
@@ -79,7 +79,7 @@ class Client:
         """Wait until `ready` returns something true.
 
         Raises:
-            StepError: it did not in time.
+            StepError: the time is over.
         """
         deadline = time.monotonic() + timeout_s
         while not ready():
@@ -91,7 +91,7 @@ class Client:
         """Wait for the end of a component's Job.
 
         Raises:
-            StepError: it ended in the other way, or not in time.
+            StepError: it ended with the other condition, or the time is over.
         """
         other = {"Complete": "Failed", "Failed": "Complete"}[condition]
 
@@ -109,7 +109,7 @@ class Client:
         return self.job(release, component)
 
     def picture(self, release: str = "", component: str = "") -> str:
-        """Return what a person would look at first when something is wrong."""
+        """Return objects, events and logs, for the diagnosis of a failure."""
         words = [["get", "jobs,pods,pvc", "-o", "wide"], ["get", "events", "--sort-by=.lastTimestamp"]]
         if release:
             words.append(["logs", "--tail=25", "--all-containers", "--prefix", "-l", _labels(release, component)])

@@ -1,6 +1,6 @@
-"""A Kubernetes cluster of this machine's own, without Docker: control plane and kubelets in network namespaces.
+"""A Kubernetes cluster on this machine, without Docker: control plane and kubelets in network namespaces.
 
-As root. The commands are built from pinned Go modules (binaries.py); containerd, runc and CNI plugins come from
+It needs root. The commands are built from pinned Go modules (binaries.py); containerd, runc and CNI plugins come from
 Debian's packages. Two kubelets in two namespaces are two nodes, each with its own containerd.
 """
 
@@ -34,7 +34,7 @@ DEBIAN = {
 
 
 class Cluster:
-    """Processes of a running cluster; `stop` ends them all and what they left."""
+    """Processes of a running cluster; `stop` ends them and removes their leftovers."""
 
     def __init__(self, nodes: int) -> None:
         self.nodes = nodes
@@ -44,7 +44,7 @@ class Cluster:
         self.kubeconfig = STATE / "admin.kubeconfig"
 
     def start(self) -> None:
-        """Bring everything up and wait until the nodes are ready.
+        """Start everything and wait until the nodes are ready.
 
         Raises:
             SystemExit: a command is missing, a process ended, or something is not ready in time.

@@ -1,4 +1,4 @@
-"""JobSet and Kueue in the test cluster: the manifests of the pinned modules' source, with images built here."""
+"""JobSet and Kueue in the test cluster: manifests from the source of the pinned modules, images built here."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ import image
 import yaml
 from cluster import Cluster
 
-# Nothing is reserved: on two cores a training that asks for both fits only where nothing else does.
+# No CPU requests: a training that requests both cores fits only if nothing else requests any.
 SMALL = {"requests": {"cpu": 0, "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
 NAMES = ("jobset", "kueue")
 
 
 def install(cluster: Cluster, registry: str) -> None:
-    """Install both controllers and wait until they serve; their webhooks refuse everything before that."""
+    """Install both controllers and wait until they are ready; before that, their webhooks refuse everything."""
     for name in NAMES:
         reference = image.push_command(name, ["/manager"], registry, binaries.command(name))
         rendered = cluster.kubectl("kustomize", str(binaries.source(name) / "config" / "default"))
@@ -27,7 +27,7 @@ def install(cluster: Cluster, registry: str) -> None:
 
 
 def _adapted(manifest: dict[str, Any], reference: str) -> dict[str, Any]:
-    """Point a Deployment at the image built here, with less memory and fewer cores asked for."""
+    """Point a Deployment at the image built here, with smaller resource requests."""
     if manifest["kind"] == "Deployment":
         for container in manifest["spec"]["template"]["spec"]["containers"]:
             container |= {"image": reference, "imagePullPolicy": "IfNotPresent", "resources": SMALL}

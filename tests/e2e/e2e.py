@@ -1,9 +1,9 @@
-"""`make e2e`: the chart on a real Kubernetes cluster, pods and all.
+"""`make e2e`: the chart in real pods of a real Kubernetes cluster.
 
     python tests/e2e/e2e.py [--keep] [--only WORD ...]
 
-With KUBECONFIG and IMAGE (REPOSITORY@DIGEST, or REPOSITORY:TAG) it uses that cluster and a namespace of its own there;
-without, it brings up a cluster on this machine, as root, and builds the image.
+With KUBECONFIG and IMAGE (REPOSITORY@DIGEST, or REPOSITORY:TAG) it uses a new namespace of that cluster. Otherwise it
+builds the image and starts a cluster on this machine, as root.
 """
 
 import argparse
@@ -23,11 +23,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
-    """Tell the whole story; return the exit code."""
+    """Run all steps; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--keep", action="store_true", help="leave the cluster up after a failure until Enter is pressed"
-    )
+    parser.add_argument("--keep", action="store_true", help="keep the cluster after a failure until Enter is pressed")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="only the steps whose name contains one of these")
     options = parser.parse_args()
     os.chdir(ROOT)
@@ -41,7 +39,7 @@ def main() -> int:
         except StepError as error:
             print(f"error: {step.__name__.replace('_', ' ')}: {error}", file=sys.stderr)
             if options.keep:
-                input(f"KUBECONFIG={client.kubeconfig} namespace {client.namespace}; Enter ends the cluster")
+                input(f"KUBECONFIG={client.kubeconfig} namespace {client.namespace}; Enter stops the cluster")
             return 1
         finally:
             client.kubectl("delete", "namespace", client.namespace, "--wait=false")
@@ -50,7 +48,7 @@ def main() -> int:
 
 
 class Clock:
-    """How long each part took; printed as it ends."""
+    """Durations of the parts, each printed when the part ends."""
 
     def __init__(self) -> None:
         self.took: dict[str, float] = {}
@@ -60,14 +58,14 @@ class Clock:
         try:
             run()
         except NotHereError as reason:
-            print(f"not shown  {what}: {reason}", flush=True)
+            print(f"skipped    {what}: {reason}", flush=True)
             return
         self.took[what] = time.monotonic() - started_s
         print(f"{self.took[what]:7.1f} s  {what}", flush=True)
 
 
 def steps(words: Sequence[str] | None) -> list[Callable[[Client], None]]:
-    """Return the parts of the story in the order in which they are written."""
+    """Return the steps in the order of their definition."""
     found = [
         function
         for _, function in inspect.getmembers(story, inspect.isfunction)
@@ -79,9 +77,9 @@ def steps(words: Sequence[str] | None) -> list[Callable[[Client], None]]:
 
 @contextmanager
 def given_cluster() -> Iterator[Client]:
-    """Use the cluster of KUBECONFIG with an image that it can pull."""
+    """Use the cluster of KUBECONFIG, with an image that it can pull."""
     image = os.environ.get("IMAGE") or sys.exit(
-        "error: IMAGE: not set; name the image of docker/Dockerfile that your cluster can pull"
+        "error: IMAGE: not set; set it to an image of docker/Dockerfile that your cluster can pull"
     )
     yield Client(
         "kubectl",
@@ -94,7 +92,7 @@ def given_cluster() -> Iterator[Client]:
 
 @contextmanager
 def own_cluster(clock: Clock) -> Iterator[Client]:
-    """Bring up a cluster of this machine's own with the image in its registry."""
+    """Start a cluster on this machine, with the image in its registry."""
     import binaries
     import controllers
     import image
@@ -102,15 +100,15 @@ def own_cluster(clock: Clock) -> Iterator[Client]:
     from network import CONTROL, inside
 
     if os.geteuid() != 0:
-        sys.exit("error: not root, need root for network namespaces and kubelets; or name a cluster with KUBECONFIG")
-    clock.time("commands are built", lambda: binaries.build(*binaries.PACKAGES, *binaries.MODULES))
-    clock.time("the image is built", image.build)
+        sys.exit("error: not root, need root for network namespaces and kubelets; or set KUBECONFIG to a cluster")
+    clock.time("build the commands", lambda: binaries.build(*binaries.PACKAGES, *binaries.MODULES))
+    clock.time("build the image", image.build)
     cluster = Cluster(nodes=2)
     try:
-        clock.time("the cluster is up", cluster.start)
+        clock.time("start the cluster", cluster.start)
         digests: list[str] = []
-        clock.time("the image is pushed", lambda: digests.append(image.push(REGISTRY)))
-        clock.time("JobSet and Kueue serve", lambda: controllers.install(cluster, REGISTRY))
+        clock.time("push the image", lambda: digests.append(image.push(REGISTRY)))
+        clock.time("install JobSet and Kueue", lambda: controllers.install(cluster, REGISTRY))
         options = image_options(f"{REGISTRY}/vlm-sft@{digests[0]}")
         kubectl = str(binaries.folder() / "kubectl")
         yield Client(kubectl, helm(), str(cluster.kubeconfig), "vlm-e2e", inside(CONTROL, []), options)
@@ -124,7 +122,7 @@ def helm() -> str:
 
 
 def image_options(name: str) -> list[str]:
-    """Return the values that name an image."""
+    """Return the Helm options that set the image."""
     repository, at, digest = name.partition("@")
     if at:
         return ["--set", f"image.repository={repository},image.digest={digest}"]

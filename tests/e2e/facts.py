@@ -1,4 +1,4 @@
-"""Facts about a release in the cluster, as the steps of the story compare them."""
+"""Facts about a release in the cluster, which the steps compare."""
 
 import json
 from typing import Any
@@ -7,11 +7,11 @@ import yaml
 from client import Client, NotHereError, StepError
 
 READER = "reader"
-TRAINED_S = 600  # on two cores that other pods use too
+TRAINED_S = 600  # on two cores shared with other pods
 
 
 def check(what: str, got: object, need: object) -> None:
-    """Compare a fact with what it must be.
+    """Compare a fact with the required value.
 
     Raises:
         StepError: they differ.
@@ -21,17 +21,17 @@ def check(what: str, got: object, need: object) -> None:
 
 
 def require(k: Client, resource: str) -> None:
-    """Go on only where the cluster knows a resource.
+    """Skip the step unless the cluster has a resource.
 
     Raises:
-        NotHereError: it does not.
+        NotHereError: it has not.
     """
     if resource not in k.kubectl("api-resources", "-o", "name").split():
         raise NotHereError(f"the cluster has no {resource}")
 
 
 def start_reader(k: Client, claim: str, pod_name: str = READER) -> None:
-    """Start a pod that holds an outputs claim, to look at what is on it."""
+    """Start a pod that mounts an outputs claim, to read its files."""
     spec = k.job(claim.removesuffix("-outputs"), "train")["spec"]["template"]["spec"]
     container = {
         key: spec["containers"][0][key]
@@ -54,7 +54,7 @@ def start_reader(k: Client, claim: str, pod_name: str = READER) -> None:
 
 
 def ask(k: Client, url: str, body: object = None) -> Any:
-    """Return what a Service of the namespace answers to a pod in it, as JSON; with a body it is a POST."""
+    """Return the JSON answer of a Service to a pod of the namespace; with a body the request is a POST."""
     program = (
         "import sys, urllib.request as r; "
         "q = r.Request(sys.argv[1], sys.argv[2].encode() or None, {'Content-Type': 'application/json'}); "
@@ -65,18 +65,18 @@ def ask(k: Client, url: str, body: object = None) -> Any:
 
 
 def run_dir(k: Client, release: str) -> str:
-    """Return the run directory that a release's training Job names."""
+    """Return the run directory from the training Job of a release."""
     directory: str = k.job(release, "train")["metadata"]["annotations"]["vlm-sft/run-dir"]
     return directory
 
 
 def read_report(k: Client, release: str, directory: str | None = None, reader: str = READER) -> Any:
-    """Return run_report.json of a release."""
+    """Return the run_report.json of a release."""
     return json.loads(k.kubectl("exec", reader, "--", "cat", f"{directory or run_dir(k, release)}/run_report.json"))
 
 
 def identities(k: Client, release: str) -> list[tuple[str, str, int]]:
-    """Return name, uid and generation of each Job of a release: a changed spec is another generation."""
+    """Return name, uid and generation of each Job of a release: a changed spec has another generation."""
     jobs = k.get("jobs", selector=f"app.kubernetes.io/instance={release}")
     return sorted((j["metadata"]["name"], j["metadata"]["uid"], j["metadata"]["generation"]) for j in jobs)
 
@@ -99,7 +99,7 @@ def workload(k: Client, release: str, component: str) -> Any:
 
 
 def reserved(found: Any) -> bool:
-    """Tell whether Kueue has reserved quota for a Workload."""
+    """Return whether Kueue has reserved quota for a Workload."""
     conditions = found["status"].get("conditions", ()) if "status" in found else ()
     return any(c["type"] == "QuotaReserved" and c["status"] == "True" for c in conditions)
 
@@ -110,12 +110,12 @@ def index(pod: Any) -> str:
 
 
 def running(k: Client, release: str) -> list[Any]:
-    """Return the training pods that run."""
+    """Return the running training pods."""
     return [pod for pod in k.pods(release, "train") if pod["status"]["phase"] == "Running"]
 
 
 def wait_for_step(k: Client, release: str, step: int) -> str:
-    """Wait until training has logged a step; return the pod that did (of several nodes, the first)."""
+    """Wait until training has logged a step; return the pod that logged it (with several nodes, the first)."""
 
     def reached() -> list[str]:
         names = [pod["metadata"]["name"] for pod in running(k, release) if index(pod) in ("", "0")]

@@ -1,6 +1,6 @@
 """The image of docker/Dockerfile (CPU variant), built without a daemon and pushed to the test cluster's registry.
 
-The base is made with debootstrap, for where no registry of images can be reached; it is the only difference to
+debootstrap makes the base, because no image registry may be reachable; that is the only difference from
 `docker build -f docker/Dockerfile --build-arg VARIANT=cpu .`. Layers are kept below .tools/e2e.
 """
 
@@ -19,11 +19,11 @@ BUILDAH = ["buildah", "--root", str(STORE), "--runroot", str(STORE.with_name("im
 BASE = "localhost/e2e-base"
 IMAGE = "localhost/vlm-sft:e2e"
 DEBIAN = {"buildah": "buildah", "debootstrap": "debootstrap"}
-CERTIFICATES = "/etc/ssl/certs"  # of this machine, while it builds: a package index may have an authority of its own
+CERTIFICATES = "/etc/ssl/certs"  # of this machine, mounted during the build: the package index may have a private CA
 
 
 def build() -> None:
-    """Build the image; what has not changed is taken from earlier builds.
+    """Build the image; unchanged layers come from earlier builds.
 
     Raises:
         SystemExit: a command is missing or the build failed.
@@ -42,7 +42,7 @@ def build() -> None:
 
 
 def push(registry: str) -> str:
-    """Push the image, from inside the cluster's network; return its digest.
+    """Push the image from the cluster's network; return its digest.
 
     Args:
         registry: `host:port` of a registry that speaks plain HTTP.
@@ -51,7 +51,7 @@ def push(registry: str) -> str:
 
 
 def push_command(name: str, command: list[str], registry: str, file: Path | None = None) -> str:
-    """Push an image of the base that runs a command, `file` where it is its first word; return the image's name."""
+    """Push the base with a command, and `file` as the command's program if given; return the image's name."""
     container = _buildah("from", BASE)
     if file is not None:
         _buildah("copy", container, str(file), command[0])
@@ -61,7 +61,7 @@ def push_command(name: str, command: list[str], registry: str, file: Path | None
 
 
 def _push(name: str, target: str) -> str:
-    """Push an image; return its digest. The fastest compression: the registry is on this machine."""
+    """Push an image with the fastest compression, as the registry is local; return its digest."""
     digest = STORE.with_name("digest")
     options = ["--tls-verify=false", "--compression-format=zstd", "--compression-level=1", f"--digestfile={digest}"]
     command = inside(CONTROL, [*BUILDAH, "push", *options, name, f"docker://{target}"])
@@ -72,7 +72,7 @@ def _push(name: str, target: str) -> str:
 
 
 def _build_base() -> None:
-    """Make a minimal Debian with the Python of the Dockerfile's own base."""
+    """Build a minimal Debian with the same Python version as the base of the Dockerfile."""
     with tempfile.TemporaryDirectory(dir=binaries.CACHE) as folder:
         root, archive = Path(folder) / "root", Path(folder) / "root.tar"
         packages = "python3,python3-venv,ca-certificates"
@@ -92,7 +92,7 @@ def _exists(name: str) -> bool:
 
 
 def _buildah(*words: str) -> str:
-    """Run buildah; what it says goes to image.log, and to the error when it fails."""
+    """Run buildah; its output goes to image.log, and into the error message when it fails."""
     done = subprocess.run([*BUILDAH, *words], cwd=binaries.ROOT, capture_output=True, text=True, check=False)
     with STORE.with_name("image.log").open("a", encoding="utf-8") as log:
         log.write(done.stdout + done.stderr)

@@ -1,6 +1,6 @@
-"""Network namespaces of the test cluster: one for the control plane, one a node, joined by a bridge.
+"""Network namespaces of the test cluster: one for the control plane and one per node, joined by a bridge.
 
-Nothing of the cluster is reachable from outside, and no pod reaches further than the bridge.
+The cluster is not reachable from outside, and pods reach nothing beyond the bridge.
 
     control 10.245.0.1  --bridge--  node-1 10.245.0.11 (pods 10.244.1.0/24)
                                     node-2 10.245.0.12 (pods 10.244.2.0/24)
@@ -16,7 +16,7 @@ API_SERVICE_IP = "10.96.0.1"
 
 
 def node_name(number: int) -> str:
-    """Return the name of a node, which is that of its namespace too."""
+    """Return the name of a node and of its namespace."""
     return f"vlm-e2e-node-{number}"
 
 
@@ -36,7 +36,7 @@ def inside(namespace: str, command: Sequence[str]) -> list[str]:
 
 
 def make(nodes: int) -> None:
-    """Make the namespaces, the bridge and the routes between all pods; what an earlier run left is removed first."""
+    """Create the namespaces, the bridge and the routes between all pods; first remove those of an earlier run."""
     remove()
     _ip("netns", "add", CONTROL)
     _in(CONTROL, "link", "set", "lo", "up")
@@ -53,7 +53,7 @@ def make(nodes: int) -> None:
         _in(name, "link", "set", "eth0", "up")
         _in(name, "route", "add", "default", "via", CONTROL_IP)
     for namespace in (CONTROL, *(node_name(number) for number in range(1, nodes + 1))):
-        # A pod that reaches a pod of its own node through a Service needs the bridge's frames in the packet filter.
+        # A pod reaches a pod of its own node through a Service only if the packet filter sees the bridge's frames.
         settings = ["net.ipv4.ip_forward=1", "net.bridge.bridge-nf-call-iptables=1"]
         subprocess.run(inside(namespace, ["sysctl", "-qw", *settings]), check=True)
         for number in range(1, nodes + 1):
@@ -68,7 +68,7 @@ def listed() -> set[str]:
 
 
 def remove(before: Collection[str] | None = None) -> None:
-    """Remove every namespace of the cluster, and those of pods (`cni-...`) that were not there `before`."""
+    """Remove every namespace of the cluster, and those of pods (`cni-...`) that are not in `before`."""
     for name in listed():
         of_a_pod = before is not None and name.startswith("cni-") and name not in before
         if name.startswith("vlm-e2e-") or of_a_pod:

@@ -1,4 +1,4 @@
-"""One node: its cgroup, the configuration of containerd, the pods' network and the kubelet, and what they leave."""
+"""One node: its cgroup, the configuration of containerd, CNI and kubelet, and the removal of their leftovers."""
 
 import json
 import subprocess
@@ -53,7 +53,7 @@ def _kubelet(number: int, folder: Path, socket: Path) -> dict[str, object]:
         "containerRuntimeEndpoint": f"unix://{socket}",
         "resolvConf": "/dev/null",
         "healthzPort": 0,
-        # A share of a large disk would evict every pod of a machine that is merely well used.
+        # Absolute sizes: a percentage of a large, well-filled disk would evict every pod.
         "evictionHard": {"nodefs.available": "1Gi", "imagefs.available": "1Gi", "memory.available": "200Mi"},
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
@@ -71,7 +71,7 @@ state = "{folder}/containerd"
   address = "{socket}.ttrpc"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{registry}/pause:e2e"
-  # where root may not lower a score of the out-of-memory killer
+  # for machines where root may not lower an out-of-memory score
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
@@ -84,7 +84,7 @@ state = "{folder}/containerd"
 
 
 def _make_cgroup(name: str) -> None:
-    """Make a cgroup in every version 1 hierarchy; cpuset needs its cores and memory nodes named at each level."""
+    """Create a cgroup in every version 1 hierarchy; cpuset needs its cores and memory nodes set at each level."""
     for controller in CGROUPS.iterdir():
         if not (controller / "cgroup.procs").exists() or controller.name == "unified":
             continue
@@ -95,7 +95,7 @@ def _make_cgroup(name: str) -> None:
             for file in ("cpuset.cpus", "cpuset.mems"):
                 if (parent / file).exists():
                     (folder / file).write_text((parent / file).read_text())
-    # All pods together weigh as much as one process outside, unless told otherwise.
+    # By default all pods together weigh as much as one process outside.
     (CGROUPS / "cpu" / name.partition("/")[0] / "cpu.shares").write_text("16384")
 
 
@@ -115,7 +115,7 @@ def _remove(folder: Path) -> None:
 
 
 def end_pods(socket: Path) -> None:
-    """Kill the containers of a node: they would live on without their containerd."""
+    """Kill the containers of a node, which would outlive its containerd."""
     ctr = ["ctr", "--address", str(socket), "--namespace", "k8s.io"]
 
     def run(*words: str) -> str:

@@ -1,6 +1,6 @@
-"""The pods that the controllers of some manifests would make: `helm template ... | pods.py | kubectl create -f -`.
+"""The pods that controllers would create from manifests: `helm template ... | pods.py | kubectl create -f -`.
 
-An API server without controllers asks Pod Security and quotas of pods only, and nobody makes one there.
+Pod Security and quotas apply to pods only, and an API server without controllers creates none.
 """
 
 import json
@@ -11,7 +11,7 @@ import yaml
 
 
 def pod_spec(manifest: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the spec of the pods of a workload; None where a manifest has none."""
+    """Return the pod spec of a workload; None for other manifests."""
     spec: dict[str, Any] = manifest.get("spec", {})
     if manifest["kind"] == "Pod":
         return spec

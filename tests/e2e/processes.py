@@ -1,4 +1,4 @@
-"""The processes of the test cluster: started in their network namespace, watched, ended."""
+"""The processes of the test cluster: started in a network namespace, watched, stopped."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from network import inside
 
 
 class Processes:
-    """Running processes with a log file each below `folder`."""
+    """Running processes, each with a log file in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,10 +29,10 @@ class Processes:
         self.running.append((name, process))
 
     def wait(self, what: str, timeout_s: float, ready: Callable[[], bool]) -> None:
-        """Wait until `ready` returns true; an error of it counts as not yet.
+        """Wait until `ready` returns true; a RuntimeError counts as not ready.
 
         Raises:
-            SystemExit: a process ended, or it took too long; with the last lines of all logs.
+            SystemExit: a process ended or the time is over; with the last lines of all logs.
         """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -46,7 +46,7 @@ class Processes:
         sys.exit(f"error: not within {timeout_s:.0f} s: {what}\n{self._logs()}")
 
     def stop(self, before: Callable[[str], None]) -> None:
-        """End all processes, the last one first; `before` is called with the name of each."""
+        """Stop all processes, the last one first; call `before` with the name of each."""
         for name, process in reversed(self.running):
             before(name)
             process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What the chart promises, step by step in real pods: each function is a part of the story, its name what it shows."""
+"""The guarantees of the chart, step by step in real pods. Each function is a step; its name states the guarantee."""
 
 from pathlib import Path
 
@@ -23,11 +23,11 @@ from facts import (
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ("-f", str(ROOT / "values" / "smoke.yaml"))
-PREPARED_S, EVALUATED_S = 300, 300  # on two cores that other pods use too
+PREPARED_S, EVALUATED_S = 300, 300  # on two cores shared with other pods
 SHARED = ("--set", "storage.cache.existingClaim=smoke-cache,storage.outputs.existingClaim=smoke-outputs")
 
 
-def a_wrong_values_file_is_refused_before_anything_is_created(k: Client) -> None:
+def a_wrong_values_file_is_refused_and_nothing_is_created(k: Client) -> None:
     before = k.kubectl("get", "all,pvc,configmap,role", "-o", "name")
     for wrong, message in (
         ("train.gpuPerNode=2", "gpuPerNode"),
@@ -36,7 +36,7 @@ def a_wrong_values_file_is_refused_before_anything_is_created(k: Client) -> None
         try:
             k.deploy("wrong", *SMOKE, "--set", wrong)
         except StepError as error:
-            check(f"--set {wrong} names the mistake", message in str(error), True)
+            check(f"the error of --set {wrong} is clear", message in str(error), True)
         else:
             raise StepError(f"--set {wrong} was installed")
     check("nothing was created", k.kubectl("get", "all,pvc,configmap,role", "-o", "name"), before)
@@ -47,7 +47,7 @@ def training_waits_suspended_while_preparation_runs(k: Client) -> None:
     check("training is held", k.job("smoke", "train")["spec"]["suspend"], True)
     check("evaluation is held", k.job("smoke", "evaluate")["spec"]["suspend"], True)
     check("no training pod exists", k.pods("smoke", "train"), [])
-    k.wait("the preparation's pod is there", 60, lambda: k.pods("smoke", "prepare"))
+    k.wait("the preparation pod exists", 60, lambda: k.pods("smoke", "prepare"))
     k.wait_for_job("smoke", "prepare", PREPARED_S)
     k.wait("training is released", 20, lambda: not k.job("smoke", "train")["spec"].get("suspend"))
 
@@ -70,11 +70,11 @@ def adapter_report_curves_and_scores_are_on_the_outputs_claim(k: Client) -> None
         "evaluation/scores.json",
         "export/model.safetensors",
     ):
-        check(f"{name} is there", f"{run}/{name}" in files, True)
+        check(f"{name} exists", f"{run}/{name}" in files, True)
     report = read_report(k, "smoke")
     check("status", report["status"], "finished")
     check("effective batch size", report["effective_batch_size"], 4)
-    check("the ranks were one group", report["ddp"]["ranks_in_all_reduce"], 2)
+    check("the ranks form one group", report["ddp"]["ranks_in_all_reduce"], 2)
     check("the loss fell", report["last_loss"] < 0.98 * report["first_loss"], True)
 
 
@@ -94,9 +94,9 @@ def a_finished_run_is_served_and_its_curves_are_shown(k: Client) -> None:
     check("the Jobs are the same objects", identities(k, "smoke"), before)
     request = {"model": "smoke", "max_tokens": 4, "messages": [{"role": "user", "content": "What is it?"}]}
     answer = ask(k, "http://smoke-serve:8000/v1/chat/completions", request)
-    check("it answers in words", [type(c["message"]["content"]) for c in answer["choices"]], [str])
+    check("the answer is text", [type(c["message"]["content"]) for c in answer["choices"]], [str])
     shown = ask(k, "http://smoke-tensorboard:6006/data/runs")
-    check("the run's curves are there", any(name.startswith(run.rpartition("/")[2]) for name in shown), True)
+    check("the curves of the run are shown", any(name.startswith(run.rpartition("/")[2]) for name in shown), True)
     k.deploy("smoke", *SMOKE)
     k.wait("the server is gone", 120, lambda: not k.pods("smoke", "serve") + k.pods("smoke", "tensorboard"))
 
@@ -114,7 +114,7 @@ def two_nodes_train_as_one_group(k: Client) -> None:
     check("the loss fell", report["last_loss"] < 0.98 * report["first_loss"], True)
 
 
-# One thread a process on one node as on two, or sums round differently: torchrun sets it for several processes a node.
+# One thread per process everywhere, or sums round differently: torchrun sets it only for several processes per node.
 LONG = (
     "--set",
     "train.args.max_steps=160,train.args.save_steps=40,train.args.eval_steps=160,train.env.OMP_NUM_THREADS=1",
@@ -131,23 +131,23 @@ def a_deleted_training_pod_is_resumed_to_the_same_loss(k: Client) -> None:
     options = (*SMOKE, *SHARED, *LONG, "--set", "evaluate.enabled=false,export.enabled=false")
     k.deploy("second", *options)
     check(
-        "the second release made no claims",
+        "the second release creates no claims",
         [c for c in k.kubectl("get", "pvc", "-o", "name").split() if "second-" in c],
         [],
     )
     k.wait_for_job("second", "prepare", PREPARED_S)
     log = k.kubectl("logs", f"job/{job_name(k, 'second', 'prepare')}", "-c", "data")
-    check("the prepared data was recognised", "finished before" in log, True)
+    check("the prepared data is reused", "finished before" in log, True)
     pod = wait_for_step(k, "second", 10)
     before = identities(k, "second")
     k.deploy("second", *options)
-    check("an upgrade mid-training changes nothing", identities(k, "second"), before)
-    check("nor the pod", [p["metadata"]["name"] for p in k.pods("second", "train")], [pod])
+    check("an upgrade during training keeps the Jobs", identities(k, "second"), before)
+    check("and the pod", [p["metadata"]["name"] for p in k.pods("second", "train")], [pod])
     k.kubectl("delete", "pod", pod, "--wait=false")
-    k.wait("another pod", 120, lambda: [p for p in k.pods("second", "train") if p["metadata"]["name"] != pod])
+    k.wait("a new pod exists", 120, lambda: [p for p in k.pods("second", "train") if p["metadata"]["name"] != pod])
     k.wait_for_job("second", "train", TRAINED_S)
     report = read_report(k, "second")
-    check("it was resumed", "/checkpoint-" in (report["resumed_from"] or ""), True)
+    check("the run resumed", "/checkpoint-" in (report["resumed_from"] or ""), True)
     check("the final loss of an undisturbed run", report["last_loss"], read_report(k, "nodes")["last_loss"])
 
 
@@ -156,11 +156,11 @@ def when_one_of_two_pods_dies_both_restart_and_resume(k: Client) -> None:
     k.wait_for_job("lost", "prepare", PREPARED_S)
     wait_for_step(k, "lost", 45)
     victim = next(p["metadata"]["name"] for p in k.pods("lost", "train") if index(p) == "1")
-    k.kubectl("exec", victim, "--", "sh", "-c", "kill -9 -1")  # all but the first process, which no signal reaches
+    k.kubectl("exec", victim, "--", "sh", "-c", "kill -9 -1")  # all but process 1, which ignores the signal
     k.wait_for_job("lost", "train", TRAINED_S)
     report = read_report(k, "lost")
-    check("it was resumed", "/checkpoint-" in (report["resumed_from"] or ""), True)
-    check("the final loss", report["last_loss"], read_report(k, "nodes")["last_loss"])
+    check("the run resumed", "/checkpoint-" in (report["resumed_from"] or ""), True)
+    check("the final loss of an undisturbed run", report["last_loss"], read_report(k, "nodes")["last_loss"])
 
 
 def another_learning_rate_is_another_run(k: Client) -> None:
@@ -172,40 +172,40 @@ def another_learning_rate_is_another_run(k: Client) -> None:
     log = k.kubectl("logs", f"job/{job_name(k, 'smoke', 'prepare')}", "-c", "data")
     check("the data is not prepared again", "finished before" in log, True)
     k.wait_for_job("smoke", "train", TRAINED_S)
-    check("the first run's report is still there", read_report(k, "smoke", run)["status"], "finished")
+    check("the report of the first run still exists", read_report(k, "smoke", run)["status"], "finished")
 
 
-def a_rollback_brings_the_first_run_back_without_training_again(k: Client) -> None:
+def a_rollback_restores_the_first_run_without_training_again(k: Client) -> None:
     k.helm("rollback", "smoke", "1")
     k.wait("the first training is released", 120, lambda: not k.job("smoke", "train")["spec"].get("suspend"))
     k.wait_for_job("smoke", "train", 180)
     log = k.kubectl("logs", f"job/{job_name(k, 'smoke', 'train')}")
-    check("it says that it was finished", "already finished" in log, True)
+    check("the log reports a finished run", "already finished" in log, True)
 
 
 def helm_test_passes(k: Client) -> None:
     k.deploy("smoke", *SMOKE, "--set", "ddpCheck.enabled=true")
     k.helm("test", "smoke", "--timeout", "10m")
     log = k.kubectl("logs", "job/smoke-ddp-check")
-    check("it tells the bandwidth of an all-reduce", "GiB/s" in log, True)
+    check("the log shows the all-reduce bandwidth", "GiB/s" in log, True)
 
 
 def kueue_reserves_no_quota_before_the_data_is_ready(k: Client) -> None:
     require(k, "clusterqueues.kueue.x-k8s.io")
     k.kubectl("apply", "-f", "-", stdin=QUEUE.format(namespace=k.namespace))
     options = queued(k, "queued", "gate")
-    k.wait("the training's workload is there", 60, lambda: workload(k, "queued", "train"))
+    k.wait("the workload of training exists", 60, lambda: workload(k, "queued", "train"))
     check("training has no quota while preparation runs", reserved(workload(k, "queued", "train")), False)
     admitted_once_prepared(k, "queued", options)
 
 
-def kueue_sees_no_job_that_is_labelled_late(k: Client) -> None:
+def kueue_ignores_a_job_until_it_gets_its_queue_label(k: Client) -> None:
     require(k, "clusterqueues.kueue.x-k8s.io")
     options = queued(k, "late", "label")
     job = k.job("late", "train")
     check("training has no queue yet", "kueue.x-k8s.io/queue-name" in job["metadata"]["labels"], False)
     check("it is held", job["spec"]["suspend"], True)
-    check("Kueue made no workload of it", workload(k, "late", "train"), None)
+    check("Kueue created no workload for it", workload(k, "late", "train"), None)
     admitted_once_prepared(k, "late", options)
 
 
@@ -218,7 +218,7 @@ def queued(k: Client, release: str, hold: str) -> tuple[str, ...]:
 
 
 def admitted_once_prepared(k: Client, release: str, options: tuple[str, ...]) -> None:
-    """Follow a queued release to its end; an upgrade in between changes nothing."""
+    """Wait for the end of a queued release; an upgrade in between changes nothing."""
     check("no training pod exists", k.pods(release, "train"), [])
     k.wait_for_job(release, "prepare", PREPARED_S)
     k.wait(
@@ -228,7 +228,7 @@ def admitted_once_prepared(k: Client, release: str, options: tuple[str, ...]) ->
     )
     before = identities(k, release)
     k.deploy(release, *options)
-    check("an upgrade changes nothing that Kueue admitted", identities(k, release), before)
+    check("an upgrade keeps the admitted Jobs", identities(k, release), before)
     k.wait_for_job(release, "train", TRAINED_S)
 
 
@@ -270,13 +270,13 @@ def a_full_outputs_volume_gives_one_clear_line_and_loses_no_checkpoint(k: Client
     options = "evaluate.enabled=false,export.enabled=false,train.minFreeGib=0,train.maxRestarts=0"
     options += ",train.args.save_steps=10,train.args.max_steps=200,train.args.eval_steps=200"
     if "small" not in k.kubectl("get", "storageclass", "-o", "name"):
-        raise NotHereError("no storage class `small` with a volume of 128 MiB")
+        raise NotHereError("the cluster has no storage class `small` with a volume of 128 MiB")
     k.deploy("full", *SMOKE, "--set", small, "--set", options)
     k.wait_for_job("full", "prepare", PREPARED_S)
     start_reader(k, "full-outputs", "filler")
     run = run_dir(k, "full")
     k.wait(
-        "a checkpoint",
+        "a checkpoint exists",
         TRAINED_S,
         lambda: (
             "trainer_state.json" in k.kubectl("exec", "filler", "--", "sh", "-c", f"ls {run}/checkpoint-10 || true")
@@ -289,14 +289,18 @@ def a_full_outputs_volume_gives_one_clear_line_and_loses_no_checkpoint(k: Client
         for line in k.kubectl("logs", f"job/{job_name(k, 'full', 'train')}", "--tail=-1").splitlines()
         if line.startswith("error:")
     ]
-    check("one clear line", (len(lines), "no space left" in lines[0].lower(), "/outputs" in lines[0]), (1, True, True))
+    check(
+        "the error is one clear line",
+        (len(lines), "no space left" in lines[0].lower(), "/outputs" in lines[0]),
+        (1, True, True),
+    )
     k.kubectl("exec", "filler", "--", "rm", "/outputs/ballast")
     k.deploy("full", *SMOKE, "--set", small, "--set", options, "--set", "train.maxRestarts=1")
     k.wait_for_job("full", "train", TRAINED_S)
-    check("it was resumed", "/checkpoint-" in (read_report(k, "full", reader="filler")["resumed_from"] or ""), True)
+    check("the run resumed", "/checkpoint-" in (read_report(k, "full", reader="filler")["resumed_from"] or ""), True)
 
 
-def uninstall_keeps_the_claims_and_a_new_install_finds_the_run(k: Client) -> None:
+def uninstall_keeps_the_claims_and_a_reinstall_finds_the_run(k: Client) -> None:
     k.helm("uninstall", "smoke", "--wait")
     left = k.kubectl(
         "get",
@@ -306,9 +310,9 @@ def uninstall_keeps_the_claims_and_a_new_install_finds_the_run(k: Client) -> Non
         "-o",
         "name",
     )
-    # The Jobs of `helm test` are hooks, which Helm leaves: their TTL ends them.
+    # The Jobs of `helm test` are hooks, which Helm does not delete; their TTL does.
     kept = sorted(found for found in left.split() if "-check" not in found)
-    check("what is left", kept, ["persistentvolumeclaim/smoke-cache", "persistentvolumeclaim/smoke-outputs"])
+    check("the remaining objects", kept, ["persistentvolumeclaim/smoke-cache", "persistentvolumeclaim/smoke-outputs"])
     k.deploy("smoke", *SMOKE)
     k.wait_for_job("smoke", "prepare", PREPARED_S)
     k.wait_for_job("smoke", "train", 180)

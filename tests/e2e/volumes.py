@@ -1,4 +1,4 @@
-"""Volumes of the test cluster: folders of this machine that every node sees, as a shared file system would be."""
+"""Volumes of the test cluster: local folders that every node sees, like a shared file system."""
 
 import subprocess
 from pathlib import Path
@@ -13,7 +13,7 @@ SMALL_MIB = 128
 
 
 def make(nodes: int) -> list[dict[str, Any]]:
-    """Make the folders; return classes and volumes: many of "shared", one of "small" that gets full."""
+    """Create the folders; return classes and volumes: many of "shared", and one of "small" to be filled up."""
     volumes = []
     for index in range(SHARED):
         folder = FOLDER / str(index)

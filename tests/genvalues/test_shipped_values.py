@@ -37,7 +37,7 @@ def test_every_shipped_experiment_is_right() -> None:
     assert result.exit_code == 0, result.stderr
 
 
-def test_seeded_mistakes_are_all_told_at_their_lines_with_their_way_out_in_one_run(tmp_path: Path) -> None:
+def test_seeded_mistakes_are_all_reported_at_their_lines_with_their_way_out_in_one_run(tmp_path: Path) -> None:
     lines = (ROOT / "values" / "fire-4gpu.yaml").read_text().splitlines()
     file, expected = tmp_path / "fire-4gpu.yaml", []
     for right, wrong, message in MISTAKES:
@@ -50,7 +50,7 @@ def test_seeded_mistakes_are_all_told_at_their_lines_with_their_way_out_in_one_r
     assert result.stderr.splitlines() == expected
 
 
-def test_lora_settings_with_full_tuning_are_told_each_at_its_line(tmp_path: Path) -> None:
+def test_lora_settings_with_full_tuning_are_reported_each_at_its_line(tmp_path: Path) -> None:
     file = tmp_path / "v.yaml"
     file.write_text((ROOT / "values" / "fire-4gpu.yaml").read_text().replace("tuner_type: lora", "tuner_type: full"))
     problems = load_experiment(load_chart(ROOT / "charts" / "vlm-sft"), file, [], []).problems

@@ -1,8 +1,8 @@
-"""Runs rendered Kubernetes Jobs as processes of this machine: the same commands, environment, config files and order.
+"""Runs rendered Kubernetes Jobs as local processes, with the same commands, environment, config files and order.
 
-A mount path of a container (`/cache`, `/outputs`, `/config`, `/tmp`) becomes a local folder, and the path is rewritten
-wherever the manifest names it: arguments, environment, config files. A held Job (`suspend: true`) starts when a process
-of another Job releases it through the Kubernetes API, as in a cluster: a loopback server answers for that Job.
+A mount path of a container (`/cache`, `/outputs`, `/config`, `/tmp`) becomes a local folder. The path is rewritten in
+arguments, environment and config files. A held Job (`suspend: true`) starts when a process of another Job releases it
+through the Kubernetes API, as in a cluster: a loopback server stands in for the API server.
 """
 
 import datetime
@@ -32,7 +32,7 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True)
 class Step:
-    """One container that ran: which, for how long [s], and how it ended."""
+    """One container that ran: its name, its duration [s] and its exit code."""
 
     job: str
     container: str
@@ -51,7 +51,7 @@ class LocalJobs:
         self.released: set[str] = set()
 
     def run(self) -> list[Step]:
-        """Run every Job to its end, in the order in which they become startable; stop at the first failure."""
+        """Run the Jobs one after the other, each as soon as it is released; stop at the first failure."""
         steps: list[Step] = []
         waiting = list(self.jobs)
         with self._api() as api_env:
@@ -59,7 +59,7 @@ class LocalJobs:
                 job = next((job for job in waiting if self._startable(job)), None)
                 if job is None:
                     held = ", ".join(job["metadata"]["name"] for job in waiting)
-                    sys.exit(f"error: still held, and nothing is left that could release them: {held}")
+                    sys.exit(f"error: still held, and no Job is left to release them: {held}")
                 waiting.remove(job)
                 pod = job["spec"]["template"]["spec"]
                 for container in [*pod.get("initContainers", []), *pod["containers"]]:
@@ -69,7 +69,7 @@ class LocalJobs:
         return steps
 
     def local(self, path: str) -> Path:
-        """Return where a claim's mount path (`/outputs/...`) lies on this machine."""
+        """Return the local folder of a claim's mount path (`/outputs/...`)."""
         return self.root / path.lstrip("/")
 
     def _startable(self, job: Manifest) -> bool:
@@ -93,7 +93,7 @@ class LocalJobs:
         return Step(name, container["name"], time.monotonic() - started_s, exit_code)
 
     def _mount(self, pod: Manifest, container: Manifest) -> dict[str, Path]:
-        """Make each volume's folder; return mount path -> folder, longest path first."""
+        """Create each volume's folder; return mount path -> folder, longest path first."""
         volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
         folders: dict[str, Path] = {}
         for mount in container.get("volumeMounts", []):
@@ -110,7 +110,7 @@ class LocalJobs:
 
     @contextmanager
     def _api(self) -> Iterator[dict[str, str]]:
-        """Serve the calls that read and release a Job; yield the environment in which a pod finds them."""
+        """Serve the API calls that read and release a Job; yield the environment variables that point to the server."""
         folder = self.local("/var/run/secrets/kubernetes.io/serviceaccount")
         folder.mkdir(parents=True, exist_ok=True)
         context = loopback_certificate(folder)
@@ -158,7 +158,7 @@ class LocalJobs:
 
 
 def rewrite(text: str, folders: dict[str, Path]) -> str:
-    """Replace each mount path in a text by its folder, where it stands as a path of its own; all of them at once."""
+    """Replace each mount path in a text by its folder, in one pass; a longer path that starts alike stays as it is."""
     if not folders:
         return text
     paths = "|".join(re.escape(path) for path in folders)  # longest first
@@ -166,7 +166,7 @@ def rewrite(text: str, folders: dict[str, Path]) -> str:
 
 
 def loopback_certificate(folder: Path) -> ssl.SSLContext:
-    """Write a throw-away certificate authority for 127.0.0.1 to ca.crt; return the server's side of it."""
+    """Write a throw-away certificate for 127.0.0.1 to ca.crt; return the TLS context of the server."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""What a smoke run has to prove about itself, each as one sentence that is true or not."""
+"""What a smoke run has to prove, each as one sentence that holds or not."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 @dataclass(frozen=True)
 class Proof:
-    """A claim about the run, whether it holds, and the figures that show it."""
+    """A claim about the run, whether it holds, and the figures behind it."""
 
     claim: str
     holds: bool
@@ -24,8 +24,8 @@ def proofs(run_dir: Path, processes: int, effective_batch_size: int) -> Iterator
 
     Args:
         run_dir: the run directory with run_report.json, checkpoints and evaluation/.
-        processes: how many ranks the values file asks for.
-        effective_batch_size: what the chart computed and wrote on the Job.
+        processes: number of ranks in the values file.
+        effective_batch_size: as the chart computed it for the Job.
     """
     report = json.loads((run_dir / "run_report.json").read_bytes())
     ddp = report["ddp"]
@@ -38,7 +38,7 @@ def proofs(run_dir: Path, processes: int, effective_batch_size: int) -> Iterator
         f"all-reduce of ones gave {ddp['ranks_in_all_reduce']}, {report['wrapper']}, one gradient on all ranks",
     )
     yield Proof(
-        "the effective batch is what the chart says",
+        "the effective batch is the one of the chart",
         report["effective_batch_size"] == effective_batch_size,
         f"{report['effective_batch_size']} in the trainer, {effective_batch_size} on the Job",
     )
@@ -49,27 +49,27 @@ def proofs(run_dir: Path, processes: int, effective_batch_size: int) -> Iterator
 
 
 def _adapter(checkpoint: Path, ddp: dict[str, Any]) -> Iterator[Proof]:
-    """Compare the adapter on disk with what the ranks held."""
+    """Compare the adapter on disk with the ranks' weights."""
     tensors = load_file(checkpoint / "adapter_model.safetensors")
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode() + tensors[name].tobytes())
-    # PEFT starts every lora_B at zero, so an adapter that never moved is all zeros there
+    # PEFT initialises every lora_B to zero, so an untrained adapter has only zeros there
     moved = sum(bool(tensor.any()) for name, tensor in tensors.items() if "lora_B" in name)
     yield Proof(
         "the adapter on disk was trained",
         ddp["weights_changed"] is True and moved > 0,
-        f"{moved} of {len(tensors) // 2} lora_B matrices left zero, {checkpoint.name}",
+        f"{moved} of {len(tensors) // 2} lora_B matrices are nonzero, {checkpoint.name}",
     )
     yield Proof(
-        "the adapter on disk is the one that every rank holds",
+        "the adapter on disk equals the one on every rank",
         ddp["same_weights_on_all_ranks"] is True and digest.hexdigest() == ddp["weights_sha256"],
         f"SHA-256 {digest.hexdigest()[:12]} on disk, {ddp['weights_sha256'][:12]} on each rank",
     )
 
 
 def _evaluation(run_dir: Path) -> Iterator[Proof]:
-    """Look at what the merged model generated."""
+    """Check the merged model, its export and its answers."""
     merged = [path.parent for path in run_dir.glob("checkpoint-*-merged/*.safetensors")]
     exported = load_file(run_dir / "export" / "model.safetensors")
     alike = bool(merged) and load_file(merged[0] / "model.safetensors")

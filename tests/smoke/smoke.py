@@ -1,4 +1,4 @@
-"""`make smoke`: renders values/smoke.yaml with Helm and runs what it rendered on this machine's CPU, then proves it.
+"""`make smoke`: renders values/smoke.yaml with Helm, runs the Jobs on this machine's CPU and checks the result.
 
 python tests/smoke/smoke.py
 """
@@ -52,12 +52,12 @@ def render() -> list[dict[str, Any]]:
 
 
 def component(manifest: dict[str, Any]) -> str:
-    """Return what a manifest is for: its standard component label."""
+    """Return the standard component label of a manifest."""
     return str(manifest["metadata"]["labels"]["app.kubernetes.io/component"])
 
 
 def promised(train: dict[str, Any]) -> dict[str, int]:
-    """Return what the training Job says of itself: processes and effective batch size."""
+    """Return the processes and the effective batch size that the training Job is annotated with."""
     annotations = train["metadata"]["annotations"]
     return {
         "processes": int(annotations["vlm-sft/processes"]),
@@ -66,8 +66,8 @@ def promised(train: dict[str, Any]) -> dict[str, int]:
 
 
 def summary(steps: list[Step], found: list[Proof], seconds: float, run_dir: Path) -> str:
-    """Return the closing tables: seconds a step, the run, every proof, where to look."""
-    lines = [""] + [f"{step.seconds:6.1f} s  {step.container}" for step in steps] + [f"{seconds:6.1f} s  in all", ""]
+    """Return the closing tables: seconds per step, the run, every proof, the path of the report."""
+    lines = [""] + [f"{step.seconds:6.1f} s  {step.container}" for step in steps] + [f"{seconds:6.1f} s  total", ""]
     lines += [table(json.loads((run_dir / "run_report.json").read_bytes())).replace(f"{ROOT}/", ""), ""]
     width = max(len(proof.claim) for proof in found)
     lines += [f"{'ok  ' if proof.holds else 'FAIL'}  {proof.claim:<{width}}  {proof.shown_by}" for proof in found]

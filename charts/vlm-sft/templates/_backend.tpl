@@ -1,12 +1,12 @@
-{{/* train.backend: the arguments in which `swift sft` and `megatron sft` differ, and the GPUs that share a row. */}}
+{{/* train.backend: the arguments that differ between `swift sft` and `megatron sft`, and the GPUs that share a row. */}}
 
-{{/* GPUs that see the same rows: gpusPerNode x nodes over this is the data-parallel size. Experts are split over the rest. */}}
+{{/* GPUs that process the same rows: (gpusPerNode x nodes) / this is the data-parallel size. Experts are split over the rest. */}}
 {{- define "vlm-sft.gpusPerRank" -}}
 {{- $parallel := .Values.train.parallel }}
-{{- mul (int $parallel.tensor) (int $parallel.pipeline) (int $parallel.context) (int $parallel.sequence) }}
+{{- mul (int $parallel.tensor) (int $parallel.pipeline) (int $parallel.context) (int $parallel.sequence) | max 1 }}
 {{- end }}
 
-{{/* Arguments of `swift sft` as JSON: train.args and what this backend alone has. */}}
+{{/* Arguments of `swift sft` as JSON: train.args, and the arguments that only this backend has. */}}
 {{- define "vlm-sft.swiftArguments" -}}
 {{- $train := .Values.train }}
 {{- $args := include "vlm-sft.given" $train.args | fromJson }}
@@ -21,8 +21,8 @@
 {{ $args | toJson }}
 {{- end }}
 
-{{/* Arguments of `megatron sft` as JSON. Where its defaults would make another run than `swift sft` (full tuning, a merged copy
-     of the model beside each adapter), train.args gets swift sft's. gradient_checkpointing is recompute_granularity there. */}}
+{{/* Arguments of `megatron sft` as JSON. Its defaults differ from `swift sft` (full tuning, a merged copy of the model beside
+     each adapter); the chart sets those of swift sft. gradient_checkpointing becomes recompute_granularity. */}}
 {{- define "vlm-sft.megatronArguments" -}}
 {{- $train := .Values.train }}
 {{- $given := include "vlm-sft.given" $train.args | fromJson }}
@@ -53,7 +53,7 @@
 {{- if eq $train.backend "swift" }}
 {{- range list "tensor" "pipeline" "expert" "context" }}
 {{- if gt (int (index $parallel .)) 1 }}
-{{- $problems = append $problems (printf "train.parallel.%s: got %d, but train.backend swift has sequence alone; use 1, or train.backend: megatron" . (int (index $parallel .))) }}
+{{- $problems = append $problems (printf "train.parallel.%s: got %d, but train.backend swift supports only train.parallel.sequence; use 1, or train.backend: megatron" . (int (index $parallel .))) }}
 {{- end }}
 {{- end }}
 {{- else }}
@@ -61,14 +61,14 @@
 {{- $problems = append $problems (printf "train.parallel.sequence: got %d, but train.backend megatron splits rows by context; use train.parallel.context, or train.backend: swift" (int $parallel.sequence)) }}
 {{- end }}
 {{- if ne $train.sharding "ddp" }}
-{{- $problems = append $problems (printf "train.sharding: got %s, but train.backend megatron has an optimizer of its own that shards; use ddp, or train.backend: swift" $train.sharding) }}
+{{- $problems = append $problems (printf "train.sharding: got %s, but train.backend megatron shards with its own optimizer; use ddp, or train.backend: swift" $train.sharding) }}
 {{- end }}
 {{- if eq $train.accelerator "cpu" }}
-{{- $problems = append $problems "train.accelerator: got cpu, but train.backend megatron runs on GPUs alone; use gpu, or train.backend: swift" }}
+{{- $problems = append $problems "train.accelerator: got cpu, but train.backend megatron needs GPUs; use gpu, or train.backend: swift" }}
 {{- end }}
 {{- $given := include "vlm-sft.given" $train.args | fromJson }}
 {{- if not (or (hasKey $given "num_train_epochs") (hasKey $given "train_iters")) }}
-{{- $problems = append $problems "train.args.num_train_epochs: not set, and megatron sft has no default; give it, or train.args.train_iters" }}
+{{- $problems = append $problems "train.args.num_train_epochs: not set, and megatron sft has no default; set it, or train.args.train_iters" }}
 {{- end }}
 {{- end }}
 {{- $gpus := mul (int $train.gpusPerNode) (int $train.nodes) }}
@@ -77,7 +77,7 @@
 {{- $size := 1 }}
 {{- $factors := list }}
 {{- range $names }}
-{{- $size = mul $size (int (index $parallel .)) }}
+{{- $size = mul $size (int (index $parallel .)) | max 1 }}
 {{- if gt (int (index $parallel .)) 1 }}{{ $factors = append $factors (printf "%s %d" . (int (index $parallel .))) }}{{ end }}
 {{- end }}
 {{- if mod $gpus $size }}

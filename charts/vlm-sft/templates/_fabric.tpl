@@ -1,6 +1,6 @@
-{{/* What pods that train on several nodes get to reach each other. Each define is empty on a single node. */}}
+{{/* Network settings of multi-node training pods. Each define is empty on a single node. */}}
 
-{{/* Environment for NCCL and libfabric; numbers and booleans become the strings that Kubernetes asks for. */}}
+{{/* Environment for NCCL and libfabric; numbers and booleans become strings, as Kubernetes requires. */}}
 {{- define "vlm-sft.fabric.env" -}}
 {{- if gt (int .Values.train.nodes) 1 }}
 {{- range $name, $value := include "vlm-sft.given" .Values.fabric.env | fromJson }}

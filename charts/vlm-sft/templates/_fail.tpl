@@ -1,12 +1,37 @@
-{{/* Every `fail` of the chart: what would make a wrong run. `genvalues` says the same in the same words.
-     Each message: key, got, need, way out. All of them are told at once. */}}
+{{/* Every `fail` of the chart: values that would make a wrong run. `genvalues` reads these messages from Helm.
+     Each message: key, got, need, way out. All problems are reported at once. */}}
 
 {{- define "vlm-sft.check" -}}
 {{- $problems := list }}
+{{- $root := dict "Values" (include "vlm-sft.checkable" . | fromJson) "Release" .Release "Capabilities" .Capabilities }}
 {{- range list "release" "image" "model" "batch" "parallel" "data" "backend" "storage" "workloads" "resources" "owned" "cluster" }}
-{{- range (include (printf "vlm-sft.check.%s" .) $ | fromJsonArray) }}{{ $problems = append $problems . }}{{ end }}
+{{- range (include (printf "vlm-sft.check.%s" .) $root | fromJsonArray) }}{{ $problems = append $problems . }}{{ end }}
 {{- end }}
 {{- if $problems }}{{ fail (printf "\n%s" (join "\n" $problems)) }}{{ end }}
+{{- end }}
+
+{{/* The values as JSON, with an empty one in place of each that a check reads and that is null or of the wrong type. The schema
+     refuses these; with --skip-schema-validation they must not hide the messages of the checks. */}}
+{{- define "vlm-sft.checkable" -}}
+{{- $values := deepCopy .Values }}
+{{- $maps := list "image" "model" "huggingFace" "huggingFace.tokenSecret" "storage" "storage.cache" "storage.outputs" "kueue" "fabric" "fabric.env" }}
+{{- range list "prepare" "train" "evaluate" "jupyter" "ddpCheck" "export" "serve" "tensorboard" "sync" }}
+{{- $maps = concat $maps (list . (printf "%s.resources" .) (printf "%s.resources.requests" .) (printf "%s.resources.limits" .)) }}
+{{- end }}
+{{- $maps = concat $maps (list "train.parallel" "train.args" "train.env" "evaluate.args" "evaluate.env" "serve.args" "sync.env") }}
+{{- $strings := list "image.tag" "model.id" "kueue.priorityClass" "kueue.hold" "prepare.dataset" "prepare.layout" "prepare.loss" }}
+{{- $strings = concat $strings (list "train.accelerator" "train.launcher" "train.sharding" "train.backend" "serve.engine") }}
+{{- $strings = concat $strings (list "storage.cache.accessMode" "storage.outputs.accessMode") }}
+{{- range $key := concat $maps $strings }}
+{{- $path := splitList "." $key }}
+{{- $section := $values }}
+{{- range initial $path }}{{ $section = get $section . }}{{ end }}
+{{- if not (and (hasKey $section (last $path)) (kindIs (has $key $maps | ternary "map" "string") (get $section (last $path)))) }}
+{{- $_ := set $section (last $path) (has $key $maps | ternary dict "") }}
+{{- end }}
+{{- end }}
+{{- $_ := set $values.prepare "splits" (join "," $values.prepare.splits | splitList ",") -}}
+{{ $values | toJson }}
 {{- end }}
 
 {{- define "vlm-sft.check.release" -}}
@@ -22,7 +47,7 @@
 {{- define "vlm-sft.check.image" -}}
 {{- $problems := list }}
 {{- if and (eq .Values.image.tag "latest") (not .Values.image.digest) (not .Values.image.allowLatest) }}
-{{- $problems = append $problems "image.tag: latest, which is another image every day; name a version or image.digest, or set image.allowLatest to true" }}
+{{- $problems = append $problems "image.tag: latest, which changes over time; name a version or image.digest, or set image.allowLatest to true" }}
 {{- end -}}
 {{ $problems | toJson }}
 {{- end }}
@@ -39,7 +64,7 @@
 {{- end }}
 {{- $downloaded := and .Values.prepare.enabled $model.download }}
 {{- if and $needed .Values.offline $model.id (not (hasPrefix "/" $model.id)) (not $downloaded) }}
-{{- $problems = append $problems (printf "offline: true, and nothing downloads %s; set model.id to a path, or model.download and prepare.enabled to true" $model.id) }}
+{{- $problems = append $problems (printf "offline: true, but %s is not downloaded; set model.id to a path, or model.download and prepare.enabled to true" $model.id) }}
 {{- end -}}
 {{ $problems | toJson }}
 {{- end }}
@@ -58,7 +83,7 @@
 {{- if gt (int $train.nodes) 1 }}{{ $processes = printf "%s x %d nodes" $processes (int $train.nodes) }}{{ end }}
 {{- if gt $shared 1 }}{{ $processes = printf "%d data-parallel ranks (%s / %d)" $ranks $processes $shared }}{{ end }}
 {{- $product := printf "%d per GPU x %s" (int $train.batchSizePerGpu) $processes }}
-{{- if or (not $train.enabled) (mod $gpus $shared) }}
+{{- if or (not $train.enabled) (lt $perPass 1) (mod $gpus $shared) }}{{/* the schema or check.parallel reports it */}}
 {{- else if and (not $effective) (not $accumulation) }}
 {{- $problems = append $problems "train.effectiveBatchSize: not set; give it, or train.gradientAccumulationSteps: ms-swift's own choice depends on the number of GPUs" }}
 {{- else if and $effective (mod $effective $perPass) }}
@@ -77,11 +102,11 @@
 {{- $prepare := .Values.prepare }}
 {{- if and .Values.train.enabled (not .Values.train.dataset) }}
 {{- if not $prepare.dataset }}
-{{- $problems = append $problems "train.dataset: empty, and prepare.dataset makes none; name a dataset (a path or a hub id), or prepare one" }}
+{{- $problems = append $problems "train.dataset: empty, and prepare.dataset is empty too; name a dataset (a path or a hub id), or prepare one" }}
 {{- else if not $prepare.enabled }}
-{{- $problems = append $problems (printf "train.dataset: empty, and the preparation of %s is switched off; set prepare.enabled to true, or name the files that an earlier one wrote" $prepare.dataset) }}
+{{- $problems = append $problems (printf "train.dataset: empty, and the preparation of %s is switched off; set prepare.enabled to true, or name the files of an earlier preparation" $prepare.dataset) }}
 {{- else if and (not (has "train" $prepare.splits)) (not (has "1m" $prepare.splits)) }}
-{{- $problems = append $problems (printf "prepare.splits: got %s, need train or 1m to train on; add one, or name train.dataset" (join ", " $prepare.splits)) }}
+{{- $problems = append $problems (printf "prepare.splits: got %s, need train or 1m to train on; add one, or set train.dataset" (join ", " $prepare.splits)) }}
 {{- end }}
 {{- end }}
 {{- if and $prepare.enabled $prepare.dataset (not $prepare.imageRoots) (not $prepare.skipImages) }}
@@ -89,14 +114,14 @@
 {{- end }}
 {{- $rounds := int $prepare.maxHistoryRounds }}
 {{- if and $prepare.enabled $prepare.dataset (eq $prepare.layout "trajectory") (lt $rounds 5) (ne $prepare.loss "last") }}
-{{- $problems = append $problems (printf "prepare.maxHistoryRounds: %d, but prepare.loss %s imitates earlier answers too, which prepare.layout trajectory leaves out where it cuts; use layout: steps, or 5 rounds, FIRE's longest" $rounds $prepare.loss) }}
+{{- $problems = append $problems (printf "prepare.maxHistoryRounds: %d, but prepare.loss %s trains on earlier answers too, and prepare.layout trajectory drops the earliest of them; use prepare.layout: steps, or 5 rounds (FIRE's longest trajectory)" $rounds $prepare.loss) }}
 {{- end }}
 {{- if .Values.evaluate.enabled }}
 {{- $datasets := include "vlm-sft.datasets" . | fromJson }}
 {{- if not .Values.train.enabled }}
-{{- $problems = append $problems "evaluate.enabled: true, and train.enabled is false; there is no run to evaluate" }}
+{{- $problems = append $problems "evaluate.enabled: true, but train.enabled is false, so there is no run to evaluate; set train.enabled to true" }}
 {{- else if not (or .Values.evaluate.dataset $datasets.val_dataset) }}
-{{- $problems = append $problems "evaluate.dataset: empty, and training has no validation set; name one, here or in train.valDataset" }}
+{{- $problems = append $problems "evaluate.dataset: empty, and training has no validation set; set it, or train.valDataset" }}
 {{- end }}
 {{- end -}}
 {{ $problems | toJson }}
@@ -106,14 +131,14 @@
 {{- $problems := list }}
 {{- $train := .Values.train }}
 {{- if and (eq $train.accelerator "cpu") (eq $train.backend "swift") (ne $train.sharding "ddp") }}
-{{- $problems = append $problems (printf "train.sharding: got %s, but train.accelerator is cpu, which only ddp runs on; use ddp, or gpu" $train.sharding) }}
+{{- $problems = append $problems (printf "train.sharding: got %s, but train.accelerator cpu supports only ddp; use ddp, or train.accelerator: gpu" $train.sharding) }}
 {{- end }}
 {{- if and $train.enabled (eq $train.sharding "fsdp2") }}
 {{- if and .Values.evaluate.enabled (eq (toString (get $train.args "tuner_type")) "full") }}
-{{- $problems = append $problems "train.sharding: got fsdp2, whose checkpoints of full tuning are shards, and evaluate.enabled reads whole ones; use zero3, or evaluate.enabled: false" }}
+{{- $problems = append $problems "train.sharding: got fsdp2, which saves full tuning as shards, but evaluation needs whole weights; use zero3, or evaluate.enabled: false" }}
 {{- end }}
 {{- if eq (toString (get $train.args "save_only_model")) "true" }}
-{{- $problems = append $problems "train.args.save_only_model: true, but the shards of train.sharding fsdp2 come with their optimizer; remove it, or use zero3" }}
+{{- $problems = append $problems "train.args.save_only_model: true, but train.sharding fsdp2 always saves the optimizer with its shards; remove it, or use zero3" }}
 {{- end }}
 {{- end }}
 {{- if eq (toString (get $train.args "tuner_type")) "full" }}
@@ -141,15 +166,15 @@
 {{- define "vlm-sft.check.workloads" -}}
 {{- $problems := list }}
 {{- if and .Values.kueue.priorityClass (not .Values.kueue.queueName) }}
-{{- $problems = append $problems (printf "kueue.priorityClass: got %s, but kueue.queueName is empty, so that no queue reads it; name the queue, or use scheduling.priorityClassName" .Values.kueue.priorityClass) }}
+{{- $problems = append $problems (printf "kueue.priorityClass: got %s, but kueue.queueName is empty, so no queue reads it; name the queue, or use scheduling.priorityClassName" .Values.kueue.priorityClass) }}
 {{- end }}
 {{- $serve := .Values.serve }}
 {{- $sync := .Values.sync }}
 {{- if and .Values.export.enabled (not .Values.train.enabled) }}
-{{- $problems = append $problems "export.enabled: true, and train.enabled is false; there is no run to export; `vlm-sft export RUN_DIR` does it by hand" }}
+{{- $problems = append $problems "export.enabled: true, but train.enabled is false, so there is no run to export; set train.enabled to true, or run `vlm-sft export RUN_DIR` by hand" }}
 {{- end }}
 {{- if and $serve.enabled (not $serve.model) }}
-{{- $problems = append $problems "serve.model: empty, and GPUs do not wait for a training; name the run directory of a finished one, a folder with weights, or a hub id" }}
+{{- $problems = append $problems "serve.model: empty, and the server does not wait for training; name the directory of a finished run, a folder with weights, or a hub id" }}
 {{- end }}
 {{- if and $serve.enabled (eq $serve.engine "vllm") (not $serve.image) }}
 {{- $problems = append $problems "serve.image: empty, and the release's own image has no vLLM; name one that has it, or use serve.engine: swift" }}
@@ -162,42 +187,58 @@
 {{- end }}
 {{- range $name, $_ := $sync.env }}
 {{- if regexMatch "SECRET|TOKEN|PASS|CREDENTIALS|KEY" $name }}
-{{- $problems = append $problems (printf "sync.env.%s: a secret by its name, and values are no place for one; put it into the secret of sync.secretName" $name) }}
+{{- $problems = append $problems (printf "sync.env.%s: named like a secret, which a values file must not hold; put it into the secret that sync.secretName names" $name) }}
 {{- end }}
 {{- end }}
 {{- $outputs := .Values.storage.outputs }}
 {{- range $name := list "serve" "tensorboard" }}
 {{- if and (index $.Values $name).enabled $.Values.train.enabled (not $outputs.existingClaim) (eq $outputs.accessMode "ReadWriteOncePod") }}
-{{- $problems = append $problems (printf "storage.outputs.accessMode: got ReadWriteOncePod, but %s mounts it as long as it runs, and training could not; use ReadWriteMany" $name) }}
+{{- $problems = append $problems (printf "storage.outputs.accessMode: got ReadWriteOncePod, but %s keeps the claim mounted, so training cannot mount it; use ReadWriteMany" $name) }}
 {{- end }}
 {{- end -}}
 {{ $problems | toJson }}
 {{- end }}
 
-{{/* A Kubernetes quantity as a number: bytes, or cores. Usage: {{ include "vlm-sft.quantity" "64Gi" }} */}}
+{{/* A quantity as it is written; a number without exponent, which printf would add. */}}
+{{- define "vlm-sft.plain" -}}
+{{ toJson . | trimAll "\"" }}
+{{- end }}
+
+{{/* A Kubernetes quantity as a number: bytes, or cores. Nothing for what is no quantity, such as 256GB; the schema reports it.
+     Usage: {{ include "vlm-sft.quantity" "64Gi" }} */}}
 {{- define "vlm-sft.quantity" -}}
 {{- $units := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 }}
-{{- $text := toJson . | trimAll "\"" }}
-{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text)) }}
+{{- $text := include "vlm-sft.plain" . }}
+{{- $unit := regexFind "[A-Za-z]*$" $text }}
+{{- if and (regexMatch "^[0-9]+([.][0-9]+)?[A-Za-z]*$" $text) (hasKey $units $unit) -}}
+{{ mulf (regexFind "^[0-9.]+" $text | float64) (get $units $unit) }}
+{{- end }}
+{{- end }}
+
+{{/* "true" when the first of two quantities is more than the second. Usage: {{ include "vlm-sft.exceeds" (list "64Gi" "32Gi") }} */}}
+{{- define "vlm-sft.exceeds" -}}
+{{- $first := include "vlm-sft.quantity" (first .) }}
+{{- $second := include "vlm-sft.quantity" (last .) }}
+{{- if and $first $second (gt (float64 $first) (float64 $second)) }}true{{ end }}
 {{- end }}
 
 {{- define "vlm-sft.check.resources" -}}
 {{- $problems := list }}
 {{- range $workload := list "prepare" "train" "evaluate" "jupyter" "ddpCheck" "export" "serve" "tensorboard" "sync" }}
 {{- $values := index $.Values $workload }}
-{{- $limits := $values.resources.limits | default dict }}
+{{- $limits := $values.resources.limits }}
 {{- if $values.enabled }}
-{{- range $name, $request := ($values.resources.requests | default dict) }}
+{{- range $name, $request := $values.resources.requests }}
 {{- if hasKey $limits $name }}
 {{- $limit := index $limits $name }}
-{{- if gt (include "vlm-sft.quantity" $request | float64) (include "vlm-sft.quantity" $limit | float64) }}
-{{- $problems = append $problems (printf "%s.resources.requests.%s: %v is more than the limit of %v; raise the limit, or ask for less" $workload $name $request $limit) }}
+{{- if include "vlm-sft.exceeds" (list $request $limit) }}
+{{- $problems = append $problems (printf "%s.resources.requests.%s: %s is more than the limit of %s; raise the limit, or lower the request" $workload $name (include "vlm-sft.plain" $request) (include "vlm-sft.plain" $limit)) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if and (hasKey $values "shmSize") (hasKey $limits "memory") }}
-{{- if gt (include "vlm-sft.quantity" $values.shmSize | float64) (include "vlm-sft.quantity" $limits.memory | float64) }}
-{{- $problems = append $problems (printf "%s.shmSize: %v is more than the memory limit of %v, which it counts against; make it smaller, or raise the limit" $workload $values.shmSize $limits.memory) }}
+{{- if include "vlm-sft.exceeds" (list $values.shmSize $limits.memory) }}
+{{- $problems = append $problems (printf "%s.shmSize: %s is more than the memory limit of %s, which includes it; lower it, or raise the limit" $workload (include "vlm-sft.plain" $values.shmSize) (include "vlm-sft.plain" $limits.memory)) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -205,7 +246,7 @@
 {{ $problems | toJson }}
 {{- end }}
 
-{{/* Arguments and variables that the chart sets from keys of its own. */}}
+{{/* Arguments and variables that the chart sets, with the key that each comes from. */}}
 {{- define "vlm-sft.ownedArguments" -}}
 model: model.id
 model_revision: model.revision

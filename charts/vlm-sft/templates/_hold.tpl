@@ -1,23 +1,23 @@
-{{/* Who waits for whom, and how: prepare -> train -> evaluate and export. A held object is released by the one before it, and takes no
-     GPU and no quota until then. What is held lives in fields that others change (the releaser, Kueue), so an upgrade renders
-     what the live object has, and what it was born with. */}}
+{{/* Order of the workloads: prepare -> train -> evaluate and export. The predecessor releases a held object, which uses no GPU
+     and no quota until then. The releaser and Kueue change the fields that hold an object, so an upgrade renders the fields of
+     the live object. */}}
 
 {{/* Kubernetes kind of a workload as JSON: {"apiVersion", "kind", "group", "resource"}.
      Usage: {{ include "vlm-sft.kind" (dict "root" $ "component" "train") | fromJson }} */}}
 {{- define "vlm-sft.kind" -}}
 {{- $launcher := eq .component "train" | ternary .root.Values.train.launcher "job" }}
 {{- $kinds := dict "job" (list "batch/v1" "Job") "jobset" (list "jobset.x-k8s.io/v1alpha2" "JobSet") "trainjob" (list "trainer.kubeflow.org/v1alpha1" "TrainJob") }}
-{{- $kind := get $kinds $launcher -}}
+{{- $kind := get $kinds $launcher | default (list "" "") -}}
 {{ dict "apiVersion" (first $kind) "kind" (last $kind) "group" (first $kind | dir) "resource" (printf "%ss" $launcher) | toJson }}
 {{- end }}
 
-{{/* What `vlm-sft release` and kubectl call a workload: job/NAME.
+{{/* Name of a workload for `vlm-sft release` and kubectl: job/NAME.
      Usage: {{ include "vlm-sft.target" (dict "root" $ "component" "train") }} */}}
 {{- define "vlm-sft.target" -}}
 {{ (include "vlm-sft.kind" . | fromJson).kind | lower }}/{{ include "vlm-sft.jobName" . }}
 {{- end }}
 
-{{/* Labels that put a Job into its queue, as JSON; none without Kueue. */}}
+{{/* Labels that submit a Job to its queue, as JSON; none without Kueue. */}}
 {{- define "vlm-sft.queueLabels" -}}
 {{- $labels := dict }}
 {{- with .Values.kueue.queueName }}{{ $_ := set $labels "kueue.x-k8s.io/queue-name" . }}{{ end }}
@@ -27,7 +27,7 @@
 {{ $labels | toJson }}
 {{- end }}
 
-{{/* Labels of a Job that nobody holds.
+{{/* Labels of a Job that is not held.
      Usage: {{ include "vlm-sft.queuedLabels" (dict "root" $ "component" "rollback") }} */}}
 {{- define "vlm-sft.queuedLabels" -}}
 {{ include "vlm-sft.labels" . }}
@@ -42,16 +42,17 @@
 {{- lookup $kind.apiVersion $kind.kind .root.Release.Namespace (include "vlm-sft.jobName" .) | toJson }}
 {{- end }}
 
-{{/* "true" for a live object that has finished well: Jobs and TrainJobs are Complete, JobSets are Completed. */}}
+{{/* "true" for a live object that has succeeded: Jobs and TrainJobs are Complete, JobSets are Completed. */}}
 {{- define "vlm-sft.complete" -}}
 {{- range ((.status | default dict).conditions | default list) }}
 {{- if and (has .type (list "Complete" "Completed")) (eq .status "True") }}true{{ end }}
 {{- end }}
 {{- end }}
 
-{{/* How a workload is held, as JSON: {"labels", "annotations", "suspend"}, the last only where the chart may say it: Kueue
-     decides about what has a queue label. Made anew after its releaser's end, nothing is held, for nobody would release it.
-     Usage: {{ include "vlm-sft.hold" (dict "root" $ "component" "train" "by" "prepare") | fromJson }}, `by` empty: not held */}}
+{{/* How a workload is held, as JSON: {"labels", "annotations", "suspend"}. `suspend` is missing where Kueue owns it, which is so
+     for every object with a queue label. An object that is recreated after its releaser has finished is not held, because
+     nothing would release it. Empty `by`: not held.
+     Usage: {{ include "vlm-sft.hold" (dict "root" $ "component" "train" "by" "prepare") | fromJson }} */}}
 {{- define "vlm-sft.hold" -}}
 {{- $kueue := .root.Values.kueue }}
 {{- $queue := include "vlm-sft.queueLabels" .root | fromJson }}
@@ -95,7 +96,7 @@ label {{ $target }}{{ range $name, $value := include "vlm-sft.queueLabels" .root
 {{- end }}
 {{- end }}
 
-{{/* What the object of a workload begins with, up to the first fields of its spec.
+{{/* Head of a workload's object, up to the first fields of its spec.
      Usage: {{ include "vlm-sft.jobHead" (dict "root" $ "component" "train" "by" "prepare" "annotations" $annotations) }} */}}
 {{- define "vlm-sft.jobHead" -}}
 {{- $kind := include "vlm-sft.kind" . | fromJson }}
@@ -114,7 +115,7 @@ metadata:
   {{- end }}
 spec:
   {{- if hasKey $hold "suspend" }}
-  # Held: {{ .by }} releases it at its end.
+  # Held until {{ .by }} finishes and releases it.
   suspend: {{ $hold.suspend }}
   {{- end }}
 {{- end }}

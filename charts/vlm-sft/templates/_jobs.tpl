@@ -1,6 +1,6 @@
-{{/* Which Jobs there are and what they are called. */}}
+{{/* Steps, order and names of the Jobs. */}}
 
-{{/* Steps of the preparation as JSON: [{"name", "command"}]; none when there is nothing to do. */}}
+{{/* Steps of the preparation as JSON: [{"name", "command"}]; empty when there is nothing to do. */}}
 {{- define "vlm-sft.prepare.steps" -}}
 {{- $prepare := .Values.prepare }}
 {{- $steps := list }}
@@ -34,12 +34,12 @@
 {{ $steps | toJson }}
 {{- end }}
 
-{{/* "true" when a preparation runs; training is held until then. */}}
+{{/* "true" when a preparation runs; training is held until it finishes. */}}
 {{- define "vlm-sft.prepare.runs" -}}
 {{- if and .Values.prepare.enabled (include "vlm-sft.prepare.steps" . | fromJsonArray) }}true{{ end }}
 {{- end }}
 
-{{/* Workloads that training releases at its end, as JSON. */}}
+{{/* Workloads that finished training releases, as JSON. */}}
 {{- define "vlm-sft.train.releases" -}}
 {{- $released := list }}
 {{- range list "evaluate" "export" }}
@@ -48,8 +48,8 @@
 {{ $released | toJson }}
 {{- end }}
 
-{{/* Name of a workload's Job: the queue is part of it, for a running Job cannot change its queue. The names of a JobSet's and a
-     TrainJob's pods get more added to them (-node-0-999-abcde), and have to fit 63 characters too.
+{{/* Name of a workload's Job. The queue is part of the hash, because a running Job cannot change its queue. Pod names of a JobSet
+     or TrainJob have a longer suffix (-node-0-999-abcde) and must fit 63 characters too.
      Usage: {{ include "vlm-sft.jobName" (dict "root" $ "component" "train") }} */}}
 {{- define "vlm-sft.jobName" -}}
 {{- $spec := include (printf "vlm-sft.%s.spec" .component) .root }}

@@ -1,14 +1,14 @@
 {{/* Names and labels. */}}
 
-{{/* Labels that never change for a component: what Services select by, and all that a pod template carries.
+{{/* Labels that never change for a component: the selectors of Services, and the only labels of pod templates.
      Usage: {{ include "vlm-sft.selectorLabels" (dict "root" $ "component" "train") }} */}}
 {{- define "vlm-sft.selectorLabels" -}}
 app.kubernetes.io/name: vlm-sft
-app.kubernetes.io/instance: {{ .root.Release.Name | quote }}{{/* y and on are release names too */}}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}{{/* quoted: y and on are valid release names */}}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
-{{/* Labels of an object. The chart's version stays off pod templates: a new chart must not make a new run.
+{{/* Labels of an object. Pod templates do not have the chart's version, so that a new chart version starts no new run.
      Usage: {{ include "vlm-sft.labels" (dict "root" $ "component" "train") }} */}}
 {{- define "vlm-sft.labels" -}}
 {{ include "vlm-sft.selectorLabels" . }}
@@ -17,8 +17,8 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
-{{/* Name of a Job or Pod that ends in a hash of what it runs: another spec is another object, never an immutable field.
-     What is hashed is the content, so that another comment or line break in a template makes no new run.
+{{/* Name of a Job or Pod, which ends in a hash of its spec: a changed spec creates a new object instead of changing immutable
+     fields. The hash covers the parsed content, so that a changed comment or line break in a template starts no new run.
      Usage: {{ include "vlm-sft.hashedName" (dict "base" .Release.Name "component" "train" "spec" $spec) }} */}}
 {{- define "vlm-sft.hashedName" -}}
 {{ .base }}-{{ .component }}-{{ .spec | fromYaml | toJson | sha256sum | trunc 8 }}
@@ -30,8 +30,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ (index .root.Values.storage .claim).existingClaim | default (printf "%s-%s" .root.Release.Name .claim) }}
 {{- end }}
 
-{{/* Any value as JSON that is YAML too: toJson leaves characters as they are that YAML takes for a line break (U+0085) or
-     refuses (other controls, U+FEFF).
+{{/* Any value as JSON that is valid YAML: toJson does not escape characters that YAML treats as a line break (U+0085) or
+     refuses (other control characters, U+FEFF).
      Usage: {{ include "vlm-sft.json" $value }} */}}
 {{- define "vlm-sft.json" -}}
 {{- $json := toJson . }}
@@ -41,7 +41,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- $json }}
 {{- end }}
 
-{{/* A string that reaches `command` or `env`, where Kubernetes would expand $(NAME) and make one of $$.
+{{/* A string for `command` or `env`, where Kubernetes would expand $(NAME) and replace $$ by $.
      Usage: {{ include "vlm-sft.literal" $text }} */}}
 {{- define "vlm-sft.literal" -}}
 {{ . | toString | replace "$" "$$" | include "vlm-sft.json" }}

@@ -1,4 +1,4 @@
-{{/* Image and pod spec: what all pods share. */}}
+{{/* Image and pod spec: the parts that all pods share. */}}
 
 {{- define "vlm-sft.image" -}}
 {{- with .Values.image -}}
@@ -6,7 +6,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Head of a container: image, security context, which `vlm-sft.fabric.capabilities` can follow.
+{{/* Head of a container: image and security context; `vlm-sft.fabric.capabilities` may follow.
      Usage: {{ include "vlm-sft.containerBasics" $ }} */}}
 {{- define "vlm-sft.containerBasics" -}}
 {{ include "vlm-sft.containerOf" (dict "root" . "image" (include "vlm-sft.image" .)) }}
@@ -23,11 +23,11 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
-{{/* Environment of a container. `hub` is "online", "offline" (every hub client stays off the network) or "none" (no token).
+{{/* Environment of a container. `hub` is "online", "offline" (no hub client uses the network) or "none" (no token).
      Usage: {{ include "vlm-sft.env" (dict "root" $ "hub" "online") }} */}}
 {{- define "vlm-sft.env" -}}
 - {name: HOME, value: /tmp}
-- {name: USER, value: vlm-sft}{{/* a user id that the image does not know has no name */}}
+- {name: USER, value: vlm-sft}{{/* a user id without an entry in the image has no name */}}
 - {name: HF_HOME, value: /cache/hf}
 - {name: MODELSCOPE_CACHE, value: /cache/modelscope}
 - {name: TRITON_CACHE_DIR, value: /tmp/triton}
@@ -66,7 +66,7 @@ limits: {{ merge (dict) $devices (.resources.limits | default dict) | include "v
 - {name: tmp, mountPath: /tmp}
 {{- end }}
 
-{{/* Volumes. `shm` [bytes] adds /dev/shm; `token` adds an API token for this pod's one permission.
+{{/* Volumes. `shm` [bytes] adds /dev/shm; `token` adds an API token with the pod's single permission.
      Usage: {{ include "vlm-sft.volumes" (dict "root" $ "shm" "16Gi" "token" true) }} */}}
 {{- define "vlm-sft.volumes" -}}
 - name: cache
@@ -84,7 +84,7 @@ limits: {{ merge (dict) $devices (.resources.limits | default dict) | include "v
 {{- end }}
 {{- end }}
 
-{{/* The outputs claim to look at and not to touch, for what runs beside the experiment. */}}
+{{/* The outputs claim, read-only, for pods that run beside the experiment. */}}
 {{- define "vlm-sft.outputsMounts" -}}
 - {name: outputs, mountPath: /outputs, readOnly: true}
 - {name: tmp, mountPath: /tmp}
@@ -97,7 +97,7 @@ limits: {{ merge (dict) $devices (.resources.limits | default dict) | include "v
   emptyDir: {}
 {{- end }}
 
-{{/* Affinity by which pods of a component prefer nodes of their own, as JSON; none for a single pod. */}}
+{{/* Affinity with which the pods of a component prefer separate nodes, as JSON; none for a single pod. */}}
 {{- define "vlm-sft.apart" -}}
 {{- $affinity := dict }}
 {{- if gt (int (.nodes | default 1)) 1 }}
@@ -108,7 +108,7 @@ limits: {{ merge (dict) $devices (.resources.limits | default dict) | include "v
 {{ $affinity | toJson }}
 {{- end }}
 
-{{/* What a pod spec begins with: security, scheduling. No API token is mounted here, whatever the service account.
+{{/* Head of a pod spec: security and scheduling. It mounts no API token, whatever the service account.
      Usage: {{ include "vlm-sft.podBasics" (dict "root" $ "component" "train" "gpus" 4 "nodes" 2) }} */}}
 {{- define "vlm-sft.podBasics" -}}
 {{- $values := .root.Values }}

@@ -1,7 +1,7 @@
-{{/* What lets one Job start another: an account that may do that and nothing else, and a token where it is used. */}}
+{{/* Permission of one Job to start another: a service account with that single permission, and its token. */}}
 
-{{/* Service account, role and binding of a workload that releases the next ones, and hooks for `helm rollback`, which applies
-     what was rendered long ago and so holds again what has been released since.
+{{/* Service account, role and binding of a workload that releases the next ones, and hooks for `helm rollback`. A rollback
+     applies manifests of an earlier revision and so holds Jobs again that were released since; the hooks release them.
      Usage: {{ include "vlm-sft.releaser" (dict "root" $ "component" "prepare" "next" (list "train")) }} */}}
 {{- define "vlm-sft.releaser" -}}
 {{- $name := printf "%s-%s" .root.Release.Name .component }}
@@ -80,7 +80,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* An API token for a pod's one permission. */}}
+{{/* Volume with an API token for the pod's single permission. */}}
 {{- define "vlm-sft.tokenVolume" -}}
 - name: api-token
   projected:
@@ -90,7 +90,7 @@ spec:
       - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
 {{- end }}
 
-{{/* Mount of the API token in the one container that needs it. */}}
+{{/* Mount of the API token, for the only container that needs it. */}}
 {{- define "vlm-sft.tokenMount" -}}
 - {name: api-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
 {{- end }}

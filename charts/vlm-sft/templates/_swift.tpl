@@ -1,6 +1,6 @@
-{{/* Values -> ms-swift's own YAML config: anybody can take it and run `swift sft train.yaml` by hand. */}}
+{{/* Values -> ms-swift's own YAML config, which also runs by hand: `swift sft train.yaml`. */}}
 
-{{/* Optimizer-step arithmetic as JSON: {"processes", "accumulation", "effective"}. _fail.tpl has checked that it is whole. */}}
+{{/* Optimizer-step arithmetic as JSON: {"processes", "accumulation", "effective"}. _fail.tpl checks that the division has no remainder. */}}
 {{- define "vlm-sft.batch" -}}
 {{- $train := .Values.train }}
 {{- $processes := mul (int $train.gpusPerNode) (int $train.nodes) }}
@@ -14,7 +14,7 @@
 {{- define "vlm-sft.datasets" -}}
 {{- $train := .Values.train }}
 {{- $prepare := .Values.prepare }}
-{{- $made := and $prepare.enabled (ne $prepare.dataset "") }}
+{{- $made := not (or (not $prepare.enabled) (eq $prepare.dataset "")) }}
 {{- $dataset := $train.dataset }}
 {{- $validation := $train.valDataset }}
 {{- if and $made (not $dataset) }}
@@ -38,7 +38,7 @@
 {{ $args | toJson }}
 {{- end }}
 
-{{/* Everything of train.yaml but output_dir, as JSON {"args", "env"}: what makes a run this run and no other. */}}
+{{/* Everything in train.yaml except output_dir, as JSON {"args", "env"}. It identifies the run. */}}
 {{- define "vlm-sft.trainRun" -}}
 {{- $train := .Values.train }}
 {{- $batch := include "vlm-sft.batch" . | fromJson }}
@@ -59,7 +59,7 @@
 {{ dict "args" $args "env" $env | toJson }}
 {{- end }}
 
-{{/* Run directory: another config is another run, and none continues the optimizer state of another. */}}
+{{/* Run directory, with a hash of the config: a run with a changed config never loads the optimizer state of another run. */}}
 {{- define "vlm-sft.runDir" -}}
 /outputs/{{ .Release.Name }}/{{ include "vlm-sft.trainRun" . | sha256sum | trunc 8 }}
 {{- end }}
@@ -70,7 +70,7 @@
 {{- include "vlm-sft.swiftYaml" $run | trim }}
 {{- end }}
 
-{{/* evaluate.yaml: `vlm-sft evaluate` adds the checkpoint and where the answers go. */}}
+{{/* evaluate.yaml; `vlm-sft evaluate` adds the checkpoint and the output path. */}}
 {{- define "vlm-sft.evaluateConfig" -}}
 {{- $evaluate := .Values.evaluate }}
 {{- $datasets := include "vlm-sft.datasets" . | fromJson }}
@@ -100,9 +100,9 @@
 {{ $given | toJson }}
 {{- end }}
 
-{{/* ms-swift's YAML: arguments by name, then the `ENV:` block of variables that ms-swift sets when they are not set yet.
-     Numbers go through toJson: Helm holds integers as floats and would print 1e+06. A mapping becomes the JSON text that
-     ms-swift's command line takes.
+{{/* ms-swift's YAML: arguments by name, then the `ENV:` block of variables that ms-swift sets unless they are set.
+     Numbers go through toJson, because Helm stores integers as floats and would print 1e+06. A mapping becomes the JSON text
+     that ms-swift's command line expects.
      Usage: {{ include "vlm-sft.swiftYaml" (dict "args" $args "env" $env) }} */}}
 {{- define "vlm-sft.swiftYaml" -}}
 {{- range $name, $value := .args }}

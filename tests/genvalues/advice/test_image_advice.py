@@ -31,7 +31,7 @@ def warnings(*settings: str) -> list[str]:
          "1000 tokens, but a row can have 3068: an image of 2048 (IMAGE_MAX_TOKEN_NUM) and 6 answers with their feedback of about 170 each (prepare.maxHistoryRounds: 6); ms-swift leaves longer rows out; use 3068"),
     ],
 )  # fmt: skip
-def test_a_row_that_is_too_long_is_told_with_its_parts(settings: list[str], said: str | list[str]) -> None:
+def test_a_row_that_is_too_long_is_reported_with_its_parts(settings: list[str], said: str | list[str]) -> None:
     expected = [f"train.args.max_length: {said}"] if said else []
     assert warnings(*(f"train.args.{setting}" for setting in settings)) == expected
 
@@ -55,7 +55,7 @@ def test_no_limit_at_all_is_the_processors_own() -> None:
     )
 
 
-def test_another_data_set_is_told_of_its_image_alone() -> None:
+def test_another_dataset_is_warned_about_its_image_alone() -> None:
     other = ["train.dataset={a.jsonl}", "train.valDataset={b.jsonl}", "train.args.max_length=1024"]
     assert warnings(*other) == [
         "train.args.max_length: 1024 tokens, but a row can have 2048: an image of 2048 (IMAGE_MAX_TOKEN_NUM); ms-swift leaves longer rows out; use 2048, or train.env.IMAGE_MAX_TOKEN_NUM: 1024"

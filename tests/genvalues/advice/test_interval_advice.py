@@ -10,7 +10,7 @@ from vlm_sft.genvalues.values.chart import load_chart
 
 CHART = Path(__file__).parents[3] / "charts" / "vlm-sft"
 ROWS = "model: {id: a/b}\ntrain:\n  dataset: [a/b#1000, c.jsonl#600]\n  gpusPerNode: 4\n  effectiveBatchSize: 32\n"
-START = "nothing is saved before its end, and an interrupted run starts anew"
+START = "nothing is saved before its end, and an interrupted run starts from the beginning"
 
 
 def warnings(folder: Path, args: str, more: str = "") -> list[str]:
@@ -35,11 +35,11 @@ def warnings(folder: Path, args: str, more: str = "") -> list[str]:
         ("{save_steps: 0.5}", []),
     ],
 )  # fmt: skip
-def test_checkpoints_that_come_after_the_end_are_told(tmp_path: Path, args: str, said: list[str]) -> None:
+def test_checkpoints_after_the_end_of_the_run_are_reported(tmp_path: Path, args: str, said: list[str]) -> None:
     assert warnings(tmp_path, args) == said
 
 
-def test_a_validation_that_comes_after_the_end_is_told(tmp_path: Path) -> None:
+def test_a_validation_after_the_end_of_the_run_is_reported(tmp_path: Path) -> None:
     args = "{save_steps: 10, eval_steps: 151}"
     assert warnings(tmp_path, args, "  valDataset: [v.jsonl]\n") == [
         "7: train.args.eval_steps: 151 is more than the 150 optimizer steps of the run (1600 samples x 3 epochs / 32 a step): it is validated at its end only; use 37, or 0.25 for a quarter of any run"
@@ -50,6 +50,6 @@ def test_a_validation_that_comes_after_the_end_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_nothing_is_said_where_the_length_of_the_run_is_not_known(tmp_path: Path) -> None:
+def test_nothing_is_reported_when_the_length_of_the_run_is_unknown(tmp_path: Path) -> None:
     (tmp_path / "v.yaml").write_text(ROWS.replace("c.jsonl#600", "c.jsonl") + "  args: {save_steps: 100000}\n")
     assert load_experiment(load_chart(CHART), tmp_path / "v.yaml", [], []).problems == []

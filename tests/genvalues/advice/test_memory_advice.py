@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from vlm_sft.genvalues.advice.memory import asked_for
+from vlm_sft.genvalues.advice.memory import requested_gpu
 from vlm_sft.genvalues.experiment import load_experiment
 from vlm_sft.genvalues.values.chart import load_chart
 from vlm_sft.genvalues.values.helm import Setting
@@ -19,11 +19,11 @@ def warnings(*settings: str) -> list[str]:
     return [problem.text for problem in loaded.problems if problem.rule == "advice"]
 
 
-def test_a_run_that_fits_its_gpu_says_nothing() -> None:
+def test_a_run_that_fits_its_gpu_has_no_warning() -> None:
     assert warnings("gpu.resourceName=nvidia.com/a100") == []
 
 
-def test_a_run_that_does_not_fit_says_by_how_much_and_the_way_out() -> None:
+def test_a_run_that_does_not_fit_is_reported_with_both_sizes_and_the_way_out() -> None:
     (said,) = warnings("gpu.resourceName=nvidia.com/a100", "train.sharding=ddp")
     assert said.startswith("train: needs about 8")
     assert "GiB a GPU, A100 80 GB has 79; it would fit with train.sharding: zero3" in said
@@ -56,4 +56,4 @@ def test_a_model_of_unknown_shape_is_left_alone() -> None:
 )
 def test_the_gpu_is_the_one_that_the_values_name(resource: str, product: str, name: str) -> None:
     selector = {"nvidia.com/gpu.product": product} if product else {}
-    assert asked_for({"resourceName": resource, "nodeSelector": selector})[0] == name
+    assert requested_gpu({"resourceName": resource, "nodeSelector": selector})[0] == name

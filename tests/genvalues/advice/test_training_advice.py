@@ -15,11 +15,11 @@ TRAIN = "model: {id: a/b}\ntrain:\n  dataset: [a.jsonl]\n  effectiveBatchSize: 1
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ("learning_rate: 1.0e-2", ["6: train.args.learning_rate: 0.01 is unusual for LoRA, which mostly takes 1e-05 to 0.001; check the exponent"]),
+        ("learning_rate: 1.0e-2", ["6: train.args.learning_rate: 0.01 is unusual for LoRA, where 1e-05 to 0.001 is usual; check the exponent"]),
         ("learning_rate: 1.0e-4", []),
         ('learning_rate: "1e-4"', []),
         ("{learning_rate: 1.0e-3, tuner_type: full}",
-         ["6: train.args.learning_rate: 0.001 is unusual for full tuning, which mostly takes 1e-07 to 0.0001; check the exponent"]),
+         ["6: train.args.learning_rate: 0.001 is unusual for full tuning, where 1e-07 to 0.0001 is usual; check the exponent"]),
         ("eval_steps: 100", ["6: train.args.eval_steps: set, but training has no validation set; name train.valDataset, or remove it"]),
         ("{eval_steps: 100, split_dataset_ratio: 0.01}", []),
         ("eval_strategy: 'no'", []),

@@ -48,10 +48,15 @@ train:
     learning_rate: 1.0e-4
     warmup_ratio: 0.05
     max_length: 8192
-  env: {{IMAGE_MAX_TOKEN_NUM: 2048}}
+  env:
+    IMAGE_MAX_TOKEN_NUM: 2048
   resources:
-    requests: {{cpu: 32, memory: 256Gi}}
-    limits: {{cpu: 32, memory: 256Gi}}
+    requests:
+      cpu: 32
+      memory: "256Gi"
+    limits:
+      cpu: 32
+      memory: "256Gi"
 """
 
 
@@ -137,7 +142,7 @@ def test_sharding_and_liger_come_only_where_they_are_needed(
     assert (train.get("sharding"), train["args"].get("use_liger_kernel")) == (sharding, liger)
 
 
-def test_a_run_that_does_not_fit_is_written_and_says_so(tmp_path: Path) -> None:
+def test_a_run_that_does_not_fit_is_written_with_a_warning(tmp_path: Path) -> None:
     result = new(tmp_path, model="Qwen/Qwen3-VL-32B-Instruct", gpu="a100-40g")
     assert result.exit_code == 0
     assert result.stderr.startswith("warning: about ")
@@ -190,7 +195,7 @@ def test_nothing_is_written_over_without_force(tmp_path: Path) -> None:
         ("x", {"model": "not a hub id"}, 1, "error: model.id: "),
     ],
 )  # fmt: skip
-def test_wrong_answers_are_told_and_write_nothing(
+def test_wrong_answers_are_reported_and_nothing_is_written(
     name: str, options: dict[str, Any], code: int, message: str, tmp_path: Path
 ) -> None:
     result = new(tmp_path, name, **options)
@@ -199,7 +204,7 @@ def test_wrong_answers_are_told_and_write_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_terminal_is_asked_for_what_is_missing(tmp_path: Path) -> None:
+def test_a_terminal_is_requested_gpu_what_is_missing(tmp_path: Path) -> None:
     keyboard, terminal = pty.openpty()
     os.write(keyboard, b"\nQwen/Qwen3-VL-4B-Instruct\nmany\n2\n")  # Enter takes the default; many is asked again
     command = [sys.executable, "-c", "from vlm_sft.genvalues.cli import main; main()"]

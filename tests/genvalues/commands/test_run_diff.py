@@ -93,7 +93,7 @@ def test_arguments_are_changed_removed_and_added(diff: Diff) -> None:
     ]
 
 
-def test_what_ms_swift_is_not_told_is_among_the_other_values(diff: Diff) -> None:
+def test_what_is_no_argument_of_ms_swift_is_among_the_other_values(diff: Diff) -> None:
     result = diff(
         ("train:\n", "train:\n  shmSize: 32Gi\n  ttlSecondsAfterFinished: 60\n"),
         ("model:", "gpu: {nodeSelector: {gpu: a100}}\nmodel:"),
@@ -118,7 +118,7 @@ def test_an_experiment_without_training_has_no_run(diff: Diff) -> None:
     assert [line for line in shown[2:] if line.startswith("+")] == ["+ train.enabled: false"]
 
 
-def test_an_unknown_model_has_no_memory_and_says_why(diff: Diff) -> None:
+def test_an_unknown_model_has_no_memory_and_the_reason_is_shown(diff: Diff) -> None:
     result = diff(("Qwen/Qwen3-8B", "org/Other-8B"))
     assert f"- {PEAK}" in lines(result)
     assert "+ peak of each GPU not known: model.id: the sizes of 'org/Other-8B' are not known; " in result.stdout
@@ -131,7 +131,7 @@ def test_options_hold_for_both_files(diff: Diff) -> None:
     assert result.exit_code == 0
 
 
-def test_trouble_exits_2_and_tells_all_of_both_files(diff: Diff) -> None:
+def test_errors_of_both_files_are_reported_with_exit_code_2(diff: Diff) -> None:
     Path("c.yaml").write_text(BASE.replace("gpusPerNode: 2", "gpusPerNode: 3"))
     result = CliRunner().invoke(main, ["diff", "c.yaml", "c.yaml", "--chart", str(CHART)])
     assert (result.exit_code, result.stdout) == (2, "")

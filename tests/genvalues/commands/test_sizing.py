@@ -19,7 +19,7 @@ def test_batch_shows_the_product_and_the_steps() -> None:
     assert result.stdout == (
         "64 samples per optimizer step = 1 per GPU x 16 accumulation x 4 GPUs\n"
         "1641 optimizer steps per epoch from 105001 samples, 1641 in all\n"
-        "1 samples of each epoch are left out: ms-swift gives every rank as many\n"
+        "1 samples of each epoch are left out: ms-swift gives every rank the same number\n"
     )
 
 
@@ -39,7 +39,7 @@ def test_batch_with_nothing_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize(("gpu", "code", "verdict"), [("a100-80g", 0, "fits 79.2 GiB"), ("l4", 1, "does not fit 22")])
-def test_memory_says_whether_it_fits(gpu: str, code: int, verdict: str) -> None:
+def test_memory_shows_whether_it_fits(gpu: str, code: int, verdict: str) -> None:
     result = CliRunner().invoke(memory, [FIRE, *CHART, "--gpu", gpu])
     assert result.exit_code == code
     assert verdict in result.stdout

@@ -32,7 +32,7 @@ def genvalues(*arguments: str) -> Result:
     return CliRunner().invoke(main, [arguments[0], "--chart", str(CHART), *arguments[1:]])
 
 
-def test_a_good_file_says_so_on_stdout(values: Path) -> None:
+def test_a_good_file_is_reported_on_stdout(values: Path) -> None:
     result = genvalues("validate", "good.yaml")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "1 values file ok\n", "")
 

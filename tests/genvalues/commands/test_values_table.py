@@ -50,6 +50,6 @@ def test_the_readme_of_the_chart_holds_the_table_as_it_is() -> None:
     assert rest.partition("<!-- /values -->")[0] == table, "stale; run `make goldens`"
 
 
-def test_a_chart_that_is_not_there_is_told() -> None:
+def test_a_missing_chart_is_reported() -> None:
     result = CliRunner().invoke(main, ["docs", "--chart", "/nowhere"])
     assert (result.exit_code, result.stderr) == (1, "error: /nowhere/values.yaml: no such file\n")

@@ -31,7 +31,7 @@ def validate(path: Path) -> list[str]:
     return ended.stderr.splitlines()
 
 
-def test_every_seeded_mistake_is_told_at_its_line_in_one_run(tmp_path: Path) -> None:
+def test_every_seeded_mistake_is_reported_at_its_line_in_one_run(tmp_path: Path) -> None:
     text = (ROOT / "values/fire-4gpu.yaml").read_text()
     for right, wrong in MISTAKES:
         assert text.count(right) == 1, right
@@ -44,13 +44,13 @@ def test_every_seeded_mistake_is_told_at_its_line_in_one_run(tmp_path: Path) -> 
     assert sorted(int(line.split(":")[2]) for line in said) == sorted(lines.values())
 
 
-def test_what_follows_from_a_misspelt_key_is_not_told_as_well(tmp_path: Path) -> None:
+def test_what_follows_from_a_misspelt_key_is_not_reported_as_well(tmp_path: Path) -> None:
     path = tmp_path / "fire.yaml"
     path.write_text((ROOT / "values/fire-4gpu.yaml").read_text().replace("model:", "modle:"))
     assert [line.split(": ", 2)[2] for line in validate(path)] == ["modle: no such key; did you mean model?"]
 
 
-def test_what_follows_from_a_wrong_value_is_not_told_as_well(tmp_path: Path) -> None:
+def test_what_follows_from_a_wrong_value_is_not_reported_as_well(tmp_path: Path) -> None:
     path = tmp_path / "fire.yaml"
     wrong = {"dataset: fire": "dataset: fyre", "memory: 256Gi": "memory: 256GB"}
     text = (ROOT / "values/fire-4gpu.yaml").read_text()

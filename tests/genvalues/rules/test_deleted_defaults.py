@@ -30,7 +30,7 @@ def value_at(values: Any, path: KeyPath) -> Any:
     return values
 
 
-def test_every_key_of_the_chart_that_is_set_to_null_is_told() -> None:
+def test_every_key_of_the_chart_that_is_set_to_null_is_reported() -> None:
     chart = load_chart(ROOT / "charts" / "vlm-sft")
     every = list(keys(json.loads((chart.directory / "values.schema.json").read_text())))
     assert len(every) > 80
@@ -43,7 +43,7 @@ def test_every_key_of_the_chart_that_is_set_to_null_is_told() -> None:
         assert told == expected, setting
 
 
-def test_helm_refuses_what_genvalues_tells(helm: Path, tmp_path: Path) -> None:
+def test_helm_refuses_what_genvalues_reports(helm: Path, tmp_path: Path) -> None:
     chart = load_chart(ROOT / "charts" / "vlm-sft")
     defaults = [path for path, _ in leaves(chart.defaults) if path[0] != "global"]
     settings = [Setting("--set", f"{dotted(path)}=null") for path in defaults]
@@ -64,7 +64,7 @@ def test_helm_refuses_what_genvalues_tells(helm: Path, tmp_path: Path) -> None:
     } == told
 
 
-def test_a_null_is_told_at_its_line_together_with_the_rest(tmp_path: Path) -> None:
+def test_a_null_is_reported_at_its_line_together_with_the_rest(tmp_path: Path) -> None:
     lines = FIRE.read_text().splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("  env:"))
     lines[at] = "  env: null"

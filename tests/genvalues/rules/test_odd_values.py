@@ -64,7 +64,7 @@ def load(folder: Path, changes: list[tuple[str, Any]]) -> list[Problem]:
     return load_experiment(CHART, folder / "v.yaml", [NAUTILUS], []).problems
 
 
-def test_odd_values_at_keys_drawn_at_random_are_right_or_told(tmp_path: Path) -> None:
+def test_odd_values_at_random_keys_are_valid_or_reported(tmp_path: Path) -> None:
     dice = random.Random(7)
     every = [*keys(CHART.schema), *PASSED_THROUGH]  # type: ignore[arg-type]
     for _ in range(200):
@@ -84,5 +84,5 @@ def test_odd_values_at_keys_drawn_at_random_are_right_or_told(tmp_path: Path) ->
         ("train.args.max_length", float("1e308"), []),
     ],
 )
-def test_what_once_made_a_traceback_is_right_or_told(key: str, value: Any, told: list[str], tmp_path: Path) -> None:
+def test_what_once_made_a_traceback_is_valid_or_reported(key: str, value: Any, told: list[str], tmp_path: Path) -> None:
     assert [problem.message for problem in load(tmp_path, [(key, value)]) if problem.key == key] == told

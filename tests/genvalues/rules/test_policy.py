@@ -79,11 +79,11 @@ def test_each_experiment_is_right_on_each_cluster_but_for_the_policies_that_it_b
         (["jupyter.enabled=false", "jupyter.gpus=3"], []),
     ],
 )  # fmt: skip
-def test_nautilus_tells_what_a_notebook_may_not_do(settings: list[str], expected: list[str]) -> None:
+def test_nautilus_reports_what_a_notebook_may_not_do(settings: list[str], expected: list[str]) -> None:
     assert said("nautilus", "jupyter-2gpu", *settings) == expected
 
 
-def test_nautilus_tells_what_a_job_may_not_do() -> None:
+def test_nautilus_reports_what_a_job_may_not_do() -> None:
     even = ["train.resources.limits.cpu=38", "train.resources.limits.memory=128Gi"]
     commands = 'prepare.commands=[["sh", "-c", "sleep infinity"]]'
     assert said("nautilus", "fire-4gpu", *even) == []

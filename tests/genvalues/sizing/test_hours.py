@@ -86,7 +86,7 @@ def test_published_speed_gives_the_published_utilisation(tokens: int, tok_s_gpu:
     assert flops / tokens * tok_s_gpu / 312e12 == pytest.approx(mfu, abs=0.05)
 
 
-def test_every_gpu_has_a_source_and_less_memory_than_its_name_says() -> None:
+def test_every_gpu_has_a_source_and_less_memory_than_its_nominal_size() -> None:
     for gpu in gpus().values():
         assert "NVIDIA" in gpu.source
         assert gpu.memory_gib <= float(gpu.name.split()[-2])

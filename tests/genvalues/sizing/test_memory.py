@@ -85,7 +85,7 @@ def test_published_peaks_are_met_better_than_by_a_fitted_factor_on_the_plain_sum
     ],
     ids=["full", "lora", "lora with dropout"],
 )
-def test_a_layer_saves_what_the_derivation_says(tuner: Lora | None, expected: int) -> None:
+def test_a_layer_saves_what_the_derivation_states(tuner: Lora | None, expected: int) -> None:
     assert activation_bytes.decoder_layer(RunShape(QWEN3, 1, tuner)) == expected
 
 

@@ -8,7 +8,7 @@ from vlm_sft.errors import UserError
 from vlm_sft.genvalues.sizing import run_steps
 from vlm_sft.genvalues.sizing.batch import Batch
 from vlm_sft.genvalues.sizing.lora import Lora
-from vlm_sft.genvalues.sizing.samples import samples_from_config, samples_from_stats
+from vlm_sft.genvalues.sizing.run_steps import samples_from_config, samples_from_stats
 from vlm_sft.genvalues.sizing.sized_run import RowOverrides, batch_of, run_shape
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
@@ -18,7 +18,7 @@ def config(args: dict[str, Any] | None = None, gpus: int = 1, nodes: int = 1, **
     return TrainConfig(given, {"NPROC_PER_NODE": gpus, "NNODES": nodes, **env})
 
 
-def test_what_is_not_said_is_ms_swifts_default() -> None:
+def test_an_argument_that_is_not_given_has_ms_swifts_default() -> None:
     run = run_shape(config())
     assert run.lora == Lora(8, 0.05, ("all-linear",))
     assert run.frozen == {"vit", "aligner"}
@@ -89,7 +89,7 @@ def test_image_tokens_are_the_budget_but_no_more_than_the_row() -> None:
     assert run_shape(config()).image_tokens == 4096
 
 
-def test_a_run_without_max_length_says_what_to_set() -> None:
+def test_a_run_without_max_length_names_what_to_set() -> None:
     with pytest.raises(UserError) as error:
         run_shape(config({"max_length": None}))
     assert str(error.value) == (
@@ -132,7 +132,7 @@ def test_strange_stats_are_refused(tmp_path: Path, text: str, message: str) -> N
     assert str(error.value) == f"{path}: {message}"
 
 
-def test_samples_are_known_where_every_dataset_says_how_many() -> None:
+def test_samples_are_known_when_every_dataset_has_a_count() -> None:
     assert samples_from_config(config({"dataset": ["a/b#500", "/data/c.jsonl#70"]})) == 570
     assert samples_from_config(config({"dataset": ["a/b#500", "c/d"]})) is None
     assert samples_from_config(config({"dataset": []})) is None

@@ -16,8 +16,8 @@ from vlm_sft.genvalues.values.problem import Problem
 MINI = Path(__file__).parents[2] / "data" / "genvalues" / "chart"
 FIRE = Path(__file__).parents[3] / "values" / "fire-4gpu.yaml"
 LAUGHS = "a0: &a0 [lol, lol]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
-PIECES = ["a", "b: ", "[", "]", "{", "}", ",", ": ", "\n", "\n  ", "- ", "&x ", "*x", "!!str ", "'", '"', "|\n", "#", "<<: ",
-          "---\n", "~", ".nan", "1e3", "\t", "\u00e9", "? ", "%", "\0"]  # fmt: skip
+PIECES = ["a", "b: ", "[", "]", "{", "}", ",", ": ", "\n", "\n  ", "- ", "&x ", "*x", "!!str ", "'", '"', "|\n", "#",
+          "<<: ", "---\n", "~", ".nan", "1e3", "\t", "\u00e9", "? ", "%", "\0"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

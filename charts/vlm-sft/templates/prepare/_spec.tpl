@@ -11,14 +11,14 @@ podFailurePolicy:
   rules:
     - action: Ignore
       onPodConditions: [{type: DisruptionTarget, status: "True"}]
-    # 2: a wrong option; 42: a wrong config. The next pod would fail the same way.
+    # 2: wrong option; 42: wrong config. A retry would fail the same way.
     - action: FailJob
       onExitCodes: {operator: In, values: [2, 42]}
 template:
   metadata:
     labels: {{- include "vlm-sft.selectorLabels" (dict "root" . "component" "prepare") | nindent 6 }}
     annotations:
-      # the container whose log `kubectl logs` shows
+      # Container whose log `kubectl logs` shows.
       kubectl.kubernetes.io/default-container: {{ include "vlm-sft.prepare.mainStep" . }}
   spec:
     restartPolicy: Never
@@ -37,7 +37,7 @@ template:
     volumes: {{- include "vlm-sft.volumes" (dict "root" . "token" $release) | nindent 6 }}
 {{- end }}
 
-{{/* Name of the step that takes the time and is worth reading. */}}
+{{/* Name of the step with the most useful log. */}}
 {{- define "vlm-sft.prepare.mainStep" -}}
 {{- $names := list }}
 {{- range include "vlm-sft.prepare.steps" . | fromJsonArray }}{{ $names = append $names .name }}{{ end }}

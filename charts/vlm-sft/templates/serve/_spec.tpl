@@ -1,4 +1,4 @@
-{{/* Pod template of the server. vLLM needs an image that has it, and reads its arguments from the same file. */}}
+{{/* Pod template of the server. vLLM needs its own image, and reads its arguments from the same file. */}}
 {{- define "vlm-sft.serve.template" -}}
 {{- $serve := .Values.serve }}
 {{- $vllm := eq $serve.engine "vllm" }}
@@ -29,7 +29,7 @@ spec:
         {{- end }}
       ports:
         - {name: http, containerPort: 8000}
-      # Loading takes minutes, a first download more: an hour.
+      # One hour: loading takes minutes, and a first download takes longer.
       startupProbe:
         httpGet: {path: /health, port: http}
         periodSeconds: 10
@@ -47,7 +47,7 @@ spec:
       configMap: {name: {{ include "vlm-sft.serve.configName" . }}}
 {{- end }}
 
-{{/* serve.yaml, of `swift deploy` or of `vllm serve`; the model is called after the release. */}}
+{{/* serve.yaml, for `swift deploy` or `vllm serve`; the served model has the name of the release. */}}
 {{- define "vlm-sft.serve.config" -}}
 {{- $vllm := eq .Values.serve.engine "vllm" }}
 {{- $args := dict (ternary "served-model-name" "served_model_name" $vllm) .Release.Name }}

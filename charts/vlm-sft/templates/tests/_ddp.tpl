@@ -1,4 +1,4 @@
-{{/* Job that `helm test` runs: the processes of training, none of its data, no claim. */}}
+{{/* Job that `helm test` runs, with the processes of training but without its data and claims. */}}
 {{- define "vlm-sft.ddpCheck.spec" -}}
 {{- $check := .Values.ddpCheck }}
 {{- $train := .Values.train }}
@@ -7,7 +7,7 @@
 {{- $devices := include "vlm-sft.fabric.resources" . | fromJson -}}
 backoffLimit: 0
 activeDeadlineSeconds: {{ $check.activeDeadlineSeconds | toJson }}
-# The log can be read for a day; nobody uninstalls what a test hook made.
+# Keep the log for a day; `helm uninstall` does not delete hooks.
 ttlSecondsAfterFinished: 86400
 {{- if gt $nodes 1 }}
 completionMode: Indexed

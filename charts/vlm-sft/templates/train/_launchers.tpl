@@ -1,4 +1,4 @@
-{{/* What runs the training's pods: a Job, a JobSet or a TrainJob. */}}
+{{/* The object that runs the training pods: a Job, a JobSet or a TrainJob. */}}
 
 {{- define "vlm-sft.train.spec" -}}
 {{- include (printf "vlm-sft.train.%s" .Values.train.launcher) . }}
@@ -23,28 +23,28 @@ podFailurePolicy:
   rules:
     - action: Ignore
       onPodConditions: [{type: DisruptionTarget, status: "True"}]
-    # A wrong config or missing data: the next pod would fail the same way.
+    # Wrong config or missing data: a retry would fail the same way.
     - action: FailJob
       onExitCodes: {operator: In, values: [42]}
-    # Stopped on request with everything saved: the next pod goes on from there.
+    # Stopped on request after saving: the next pod resumes from the checkpoint.
     - action: Ignore
       onExitCodes: {operator: In, values: [75]}
 {{ include "vlm-sft.train.template" . }}
 {{- end }}
 
-{{/* A JobSet starts all pods anew when one fails, and tells why it failed by the text of the Job's message. */}}
+{{/* A JobSet restarts all pods when one fails. It recognizes the cause by the text of the Job's message. */}}
 {{- define "vlm-sft.train.jobset" -}}
 network: {enableDNSHostnames: true, publishNotReadyAddresses: true}
 {{- with include "vlm-sft.train.ttl" . }}{{ . | nindent 0 }}{{ end }}
 failurePolicy:
   maxRestarts: {{ .Values.train.maxRestarts | toJson }}
   rules:
-    # Evicted, or stopped on request with everything saved: no failure of the run.
+    # Evicted, or stopped on request after saving: not counted as a failure.
     - name: interrupted
       action: RestartJobSetAndIgnoreMaxRestarts
       onJobFailureReasons: [PodFailurePolicy]
       onJobFailureMessagePatterns: ["condition DisruptionTarget", "exit code 75 "]
-    # A wrong config or missing data: the next pods would fail the same way.
+    # Wrong config or missing data: a retry would fail the same way.
     - name: wrongConfig
       action: FailJobSet
       onJobFailureReasons: [PodFailurePolicy]
@@ -67,8 +67,8 @@ replicatedJobs:
         {{- include "vlm-sft.train.template" . | nindent 8 }}
 {{- end }}
 
-{{/* A TrainJob takes its pods from a runtime of the cluster and lets some fields of them be patched; the runtime decides about
-     restarts, and about priority and runtime class. */}}
+{{/* A TrainJob takes its pods from a training runtime of the cluster and allows patches to some fields. The runtime controls
+     restarts, priority and runtime class. */}}
 {{- define "vlm-sft.train.trainjob" -}}
 {{- $template := (include "vlm-sft.train.template" . | fromYaml).template }}
 {{- $container := first $template.spec.containers }}

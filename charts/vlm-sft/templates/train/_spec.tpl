@@ -1,4 +1,4 @@
-{{/* Pod template of the training; train/_launchers.tpl says what runs it. */}}
+{{/* Pod template of training; train/_launchers.tpl wraps it into a Job, JobSet or TrainJob. */}}
 {{- define "vlm-sft.train.template" -}}
 {{- $train := .Values.train }}
 {{- $nodes := int $train.nodes }}
@@ -45,7 +45,7 @@ template:
           {{- if gt $nodes 1 }}
           - name: NODE_RANK
             valueFrom: {fieldRef: {fieldPath: "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
-          # The Job's name ends in a hash of this spec, so it cannot stand in it: the pod knows it by its labels.
+          # The Job's name ends in a hash of this spec, so the spec cannot contain it; the pod reads it from its labels.
           - name: JOB_NAME
             valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}}
           {{- if ne $train.launcher "job" }}

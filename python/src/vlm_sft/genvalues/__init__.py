@@ -1,1 +1,1 @@
-"""`genvalues`: values files read, merged and checked as Helm does it, before a GPU is asked for. No torch here."""
+"""`genvalues`: merge values files with Helm, check them and size the run before any GPU is requested. No torch here."""

@@ -1,4 +1,4 @@
-"""`genvalues`: every mistake in a values file, before a GPU is asked for. Parses options and prints, nothing else."""
+"""`genvalues`: report every mistake in a values file before any GPU is requested. This file lists the commands."""
 
 import gc
 
@@ -9,7 +9,7 @@ from vlm_sft.lazy_group import lazy_group
 
 # Name -> module that holds a click command of the same name; imported only when it runs, for a start-up of 0.1 s.
 COMMANDS = {
-    "new": ("vlm_sft.genvalues.commands.new", "write a new values file from options, or by asking"),
+    "new": ("vlm_sft.genvalues.commands.new", "write a new values file from options or answers"),
     "validate": ("vlm_sft.genvalues.commands.validate", "find every mistake in values files"),
     "show": ("vlm_sft.genvalues.commands.show", "show the merged values and where each one comes from"),
     "diff": ("vlm_sft.genvalues.commands.diff", "compare two values files in terms of the run"),
@@ -19,8 +19,8 @@ COMMANDS = {
     ),
     "memory": ("vlm_sft.genvalues.commands.sizing", "predicted peak of each GPU, and what would make it fit"),
     "hours": ("vlm_sft.genvalues.commands.sizing", "steps, tokens, FLOPs and GPU hours"),
-    "schema": ("vlm_sft.genvalues.commands.schema", "print the JSON schema, for editors"),
-    "docs": ("vlm_sft.genvalues.commands.docs", "print the table of values in the README of the chart"),
+    "schema": ("vlm_sft.genvalues.commands.chart", "print the JSON schema, for editors"),
+    "docs": ("vlm_sft.genvalues.commands.chart", "print the table of values in the README of the chart"),
 }
 
 

@@ -1,5 +1,6 @@
 """One experiment: its values files and options as Helm merges and renders them, and everything wrong with them."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -152,27 +153,21 @@ def _warnings(
 
 
 def _problem(places: Places, path: Path, message: str, rule: str) -> Problem:
-    """Point at the deepest value on the way to `path` that the user wrote: nobody can fix the chart's defaults."""
+    """Place the problem at the deepest value on the way to `path` that the user wrote."""
     place = places.nearest(path)
     return Problem(place.source, place.line, place.column, dotted(path), message, rule=rule)
 
 
 def _unread(error: str, inputs: Inputs) -> Problem:
     """Return what Helm cannot read as a problem of the file or the option that it names."""
-    for file in inputs.files:
-        start = f"failed to parse {file}: "
-        if error.startswith(start):
-            message = error.removeprefix(start).rpartition("yaml: ")[2]
-            line, _, rest = message.removeprefix("line ").partition(": ")
-            if message.startswith("line ") and line.isdecimal():
-                return Problem(str(file), int(line), 0, "", rest, rule="yaml")
-            return Problem(str(file), 0, 0, "", f"Helm cannot read it: {message}", rule="yaml")
-    for form in ("--set-json", "--set-string", "--set-file", "--set"):
-        start = f"failed parsing {form} data: "
-        if error.startswith(start.rstrip(": ")):
-            given = [setting for setting in inputs.settings if setting.form == form]
-            name = f"{form} {given[0].text}" if len(given) == 1 else form
-            message = error.removeprefix(start)
-            way_out = "; write KEY=VALUE" if message.endswith("has no value") else ""
-            return Problem(name, 0, 0, "", f"{message}{way_out}", rule="set")
-    return Problem("", 0, 0, "", error, rule="values")
+    if found := re.match(r"failed parsing (--set\S*) data:? (.*)", error, re.DOTALL):
+        form, message = found[1], found[2]
+        given = [setting.text for setting in inputs.settings if setting.form == form]
+        way_out = "; write KEY=VALUE" if message.endswith("has no value") else ""
+        return Problem(
+            " ".join([form, *given[:1]]) if len(given) == 1 else form, 0, 0, "", message + way_out, rule="set"
+        )
+    file = next((str(file) for file in inputs.files if error.startswith(f"failed to parse {file}: ")), "")
+    found = re.search(r"yaml: (?:line (\d+): )?(.*)", error, re.DOTALL)
+    line, message = (int(found[1] or 0), found[2]) if found else (0, error.removeprefix(f"failed to parse {file}: "))
+    return Problem(file, line, 0, "", f"Helm cannot read it: {message}", rule="yaml")

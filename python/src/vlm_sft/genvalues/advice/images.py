@@ -1,10 +1,10 @@
-"""A warning where an image at its limit and the history leave no room in a row. Unit: tokens."""
+"""A warning when an image at its limit and the history do not fit into a row. Unit: tokens."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues.sizing.image_tokens import limits, most_tokens, token_side_px
+from vlm_sft.genvalues.sizing.image_tokens import max_image_tokens, token_side_px
 from vlm_sft.genvalues.sizing.known_models import find_shape
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
@@ -17,12 +17,12 @@ _LIMITS = ("MAX_PIXELS", "IMAGE_MAX_TOKEN_NUM")  # the first that is set counts
 
 
 def image_advice(values: dict[str, Any], config: TrainConfig) -> Iterator[Finding]:
-    """Yield a finding when a full row is longer than train.args.max_length; silent where rows may have no images."""
+    """Yield a finding when a full row is longer than train.args.max_length; none when rows may have no images."""
     try:
         max_length = config.argument("max_length", 0)
         image, key, unit = _image_limit(values, config) if max_length else (0, "", 1)
     except UserError:
-        return  # told as a wrong argument
+        return  # reported as a wrong argument
     answers = min(int(values["prepare"]["maxHistoryRounds"]), LONGEST_HISTORY) + 1 if _reads_fire(values) else 0
     text = answers * ROUND_TOKENS
     if not image or image + text <= max_length:
@@ -40,7 +40,7 @@ def image_advice(values: dict[str, Any], config: TrainConfig) -> Iterator[Findin
 
 
 def _image_limit(values: dict[str, Any], config: TrainConfig) -> tuple[int, str, int]:
-    """Return the most tokens of an image, the variable that limits it and its units a token; 0: no image is known."""
+    """Return the maximum tokens of an image (0: none known), the variable that limits it and its units per token."""
     environment = config.environment
     given = next((name for name in _LIMITS if environment.get(name)), None)
     if given is None and not _reads_fire(values):
@@ -52,10 +52,10 @@ def _image_limit(values: dict[str, Any], config: TrainConfig) -> tuple[int, str,
     if vision is None:
         return 0, "", 1
     unit = token_side_px(vision) ** 2 if given == "MAX_PIXELS" else 1
-    return most_tokens(vision, limits(vision, environment)), given or "IMAGE_MAX_TOKEN_NUM", unit
+    return max_image_tokens(vision, environment), given or "IMAGE_MAX_TOKEN_NUM", unit
 
 
 def _reads_fire(values: dict[str, Any]) -> bool:
-    """Tell whether the rows are those that the preparation writes: one image each, and a history."""
+    """Return whether the preparation writes the rows: one image each, and a history."""
     prepare = values["prepare"]
     return bool(prepare["enabled"] and prepare["dataset"] == "fire" and not values["train"]["dataset"])

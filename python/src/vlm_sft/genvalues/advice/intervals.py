@@ -1,11 +1,10 @@
-"""A warning where checkpoints or validation come at an interval that the run never reaches. Unit: optimizer steps."""
+"""A warning when the interval of checkpoints or validation is longer than the run. Unit: optimizer steps."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues.sizing.run_steps import epochs_of, max_steps_of, steps_of
-from vlm_sft.genvalues.sizing.samples import samples_from_config
+from vlm_sft.genvalues.sizing.run_steps import epochs_of, max_steps_of, samples_from_config, steps_of
 from vlm_sft.genvalues.sizing.sized_run import batch_of
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
@@ -14,12 +13,12 @@ SAVE_STEPS = 500.0  # transformers' default
 
 
 def interval_advice(_values: dict[str, Any], config: TrainConfig) -> Iterator[Finding]:
-    """Yield a finding per interval above the steps of the run; silent where their number is not known."""
+    """Yield a finding per interval longer than the run; none when the number of steps is unknown."""
     try:
         run = _known_steps(config)
         save, evaluate = (config.argument(name, 0.0) for name in ("save_steps", "eval_steps"))
     except UserError:
-        return  # told as a wrong argument, or as a batch that does not divide
+        return  # reported as a wrong argument
     if run is None:
         return
     steps, reason = run
@@ -31,13 +30,14 @@ def interval_advice(_values: dict[str, Any], config: TrainConfig) -> Iterator[Fi
         message = (
             f"{given} is more than the {steps} optimizer steps of the run ({reason}): nothing is saved before its "
         )
-        yield ("train", "args", "save_steps"), f"{message}end, and an interrupted run starts anew; {way_out}"
+        yield (
+            ("train", "args", "save_steps"),
+            f"{message}end, and an interrupted run starts from the beginning; {way_out}",
+        )
     validates = "val_dataset" in config.args or config.argument("split_dataset_ratio", 0.0)
     if validates and config.argument("eval_strategy", saves) == "steps" and evaluate > steps:
-        message = (
-            f"{evaluate:g} is more than the {steps} optimizer steps of the run ({reason}): it is validated at its "
-        )
-        yield ("train", "args", "eval_steps"), f"{message}end only; {way_out}"
+        message = f"{evaluate:g} is more than the {steps} optimizer steps of the run ({reason}): it is validated at "
+        yield ("train", "args", "eval_steps"), f"{message}its end only; {way_out}"
 
 
 def _known_steps(config: TrainConfig) -> tuple[int, str] | None:

@@ -1,4 +1,4 @@
-"""A warning where the predicted memory of a run is above that of the GPU that the values ask for."""
+"""A warning when the predicted memory of a run exceeds that of the GPU that the values request."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,14 +14,14 @@ Finding = tuple[tuple[str, ...], str]
 
 
 def memory_advice(values: dict[str, Any], config: TrainConfig) -> Iterator[Finding]:
-    """Yield a finding when the expected peak does not fit; silent about models whose shape is not known."""
+    """Yield a finding when the expected peak does not fit; none for models of unknown shape."""
     if config.argument("use_cpu", False):
         return
     try:
         run = run_shape(config)
     except UserError:
         return  # another model: `genvalues memory --config config.json` sizes it
-    name, room_gib = asked_for(values["gpu"])
+    name, room_gib = requested_gpu(values["gpu"])
     peak_gib = estimate(run).expected_gib
     if peak_gib <= room_gib:
         return
@@ -30,11 +30,11 @@ def memory_advice(values: dict[str, Any], config: TrainConfig) -> Iterator[Findi
     yield ("train",), f"needs about {peak_gib:.0f} GiB a GPU, {name} has {room_gib:.0f}{way_out}"
 
 
-def asked_for(gpu: dict[str, Any]) -> tuple[str, float]:
+def requested_gpu(gpu: dict[str, Any]) -> tuple[str, float]:
     """Return name and memory [GiB] of the GPU that the values name; the largest known one where they name none.
 
     A product label in the node selector is exact (nvidia.com/gpu.product, or a cloud's own); a resource name such as
-    nvidia.com/a100 tells the family, of which the largest counts: a wrong warning is worse than none.
+    nvidia.com/a100 names the family, of which the largest counts, so that no warning is wrong.
     """
     labels = map(str, gpu["nodeSelector"].values())  # a cloud has its own: cloud.google.com/gke-accelerator
     text = " ".join([*labels, gpu["resourceName"].rpartition("/")[2]]).lower()

@@ -1,4 +1,4 @@
-"""Warnings: what runs, and is seldom what was meant. Taste and estimates live here, not in the chart."""
+"""Warnings about settings that run and are rarely intended: the learning rate, validation without data."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ _USUAL_RATES = {"lora": (1e-5, 1e-3), "full": (1e-7, 1e-4)}
 
 
 def training_advice(values: dict[str, Any], config: TrainConfig) -> Iterator[Finding]:
-    """Yield path and message of each oddity of a training run."""
+    """Yield path and message of each unusual setting of a training run."""
     args = values["train"]["args"]
     if not config.argument("use_cpu", False):  # a smoke run on CPUs trains a tiny random model
         yield from _learning_rate(args)
@@ -26,14 +26,14 @@ def _learning_rate(args: dict[str, Any]) -> Iterator[Finding]:
     try:
         rate = float(args["learning_rate"])
     except (KeyError, TypeError, ValueError):
-        return  # not given, or told as a wrong argument
+        return  # not given, or reported as a wrong argument
     if isinstance(tuner, str) and tuner in _USUAL_RATES and rate > 0:
         low, high = _USUAL_RATES[tuner]
         if not low <= rate <= high:
             message = f"{rate:g} is unusual for {'LoRA' if tuner == 'lora' else 'full tuning'}, "
             yield (
                 ("train", "args", "learning_rate"),
-                message + f"which mostly takes {low:g} to {high:g}; check the exponent",
+                message + f"where {low:g} to {high:g} is usual; check the exponent",
             )
 
 

@@ -1,7 +1,6 @@
 """`genvalues diff`: two experiments compared in terms of the run, with diff's exit codes."""
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -9,7 +8,7 @@ import click
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.commands import report_format
 from vlm_sft.genvalues.commands.options import FILE, Chosen, values_options
-from vlm_sft.genvalues.commands.run_diff import Change, run_diff
+from vlm_sft.genvalues.commands.run_diff import run_diff
 
 EXIT_DIFFERENT = 1
 EXIT_TROUBLE = 2
@@ -22,7 +21,7 @@ EXIT_TROUBLE = 2
 def diff(before: Path, after: Path, chosen: Chosen) -> None:
     """Show what differs between the runs of two values files: batch, tokens, memory, arguments, other values.
 
-    Exit code 0: the same run, 1: another one, 2: a file is wrong. The options hold for both files.
+    Exit code 0: the same run, 1: another run, 2: a file is wrong. The options apply to both files.
     """
     try:
         one, other = (chosen.load(path) for path in (before, after))
@@ -32,24 +31,11 @@ def diff(before: Path, after: Path, chosen: Chosen) -> None:
     if errors := [*one.errors, *other.errors]:
         click.echo(report_format.as_text(list(dict.fromkeys(errors))), err=True)
         sys.exit(EXIT_TROUBLE)
-    found = run_diff(one, other)
+    sections = run_diff(one, other)
     click.echo(f"--- {before}\n+++ {after}")
-    _print("", found.outline)
-    _print("# arguments of swift sft", found.arguments)
-    _print("# environment", found.environment)
-    _print("# other values", found.values)
-    if found.is_same:
+    for title, lines in sections.items():
+        if lines:
+            click.echo("\n".join([title, *lines] if title else lines))
+    if is_same := not any(lines for title, lines in sections.items() if title):
         click.echo("# the same run")
-    sys.exit(0 if found.is_same else EXIT_DIFFERENT)
-
-
-def _print(title: str, changes: Iterable[Change]) -> None:
-    lines = [line for change in changes for line in _lines(change)]
-    if lines:
-        click.echo("\n".join([title, *lines] if title else lines))
-
-
-def _lines(change: Change) -> Iterable[str]:
-    if not change.is_change:
-        return [f"  {change.before}"]
-    return [f"{mark} {text}" for mark, text in (("-", change.before), ("+", change.after)) if text is not None]
+    sys.exit(0 if is_same else EXIT_DIFFERENT)

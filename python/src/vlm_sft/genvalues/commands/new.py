@@ -1,4 +1,4 @@
-"""`genvalues new`: a values file from a few answers, given as options or asked for."""
+"""`genvalues new`: write a values file from a few answers, given as options or at a prompt."""
 
 import os
 import sys
@@ -11,13 +11,13 @@ from vlm_sft.atomic_file import atomic_write
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.commands.new_experiment import NewExperiment
 from vlm_sft.genvalues.commands.new_file import new_file
-from vlm_sft.genvalues.commands.options import FILE, chart_options
+from vlm_sft.genvalues.commands.options import FILE, chart_option, helm_option
 from vlm_sft.genvalues.rules.chart_rules import release_name_problem
 from vlm_sft.genvalues.sizing.gpu import find_gpu
 from vlm_sft.genvalues.values.chart import Chart, find_chart, load_chart
 
 GPUS, TARGET = click.IntRange(1, 16), click.IntRange(1)
-# What is asked for when it is not given: option -> question, type, what Enter means.
+# Prompts for missing options: option -> question, type, default.
 QUESTIONS: dict[str, tuple[str, "click.ParamType[Any]", Any]] = {
     "dataset": ("dataset: fire, alpaca, a hub id or a path", click.STRING, "fire"),
     "model": ("model: a hub id, or a path on a claim", click.STRING, "Qwen/Qwen3-VL-8B-Instruct"),
@@ -37,31 +37,21 @@ QUESTIONS: dict[str, tuple[str, "click.ParamType[Any]", Any]] = {
 @click.option("--question", metavar="TEXT", default="", help="What the experiment is to answer, for its header.")
 @click.option("--out", type=FILE, default=Path("values"), metavar="DIR", help="Folder (values).")
 @click.option("--force", is_flag=True, help="Write over a file that exists.")
-@chart_options
+@chart_option
+@helm_option
 def new(
-    name: str,
-    dataset: str | None,
-    model: str | None,
-    gpus: int | None,
-    nodes: int,
-    target: int | None,
-    gpu: str,
-    question: str,
-    out: Path,
-    force: bool,
-    chart_folder: Path | None,
-    helm: str | None,
-) -> None:
+    name: str, nodes: int, gpu: str, question: str, out: Path, force: bool, chart_folder: Path | None, helm: str | None,
+    **given: Any,  # noqa: ANN401 - the options among QUESTIONS
+) -> None:  # fmt: skip
     """Write DIR/NAME.yaml: a short values file for an experiment, which passes `genvalues validate`.
 
-    What is not given is asked for: dataset, model, GPUs, effective batch size.
+    Missing answers are prompted for: dataset, model, GPUs, effective batch size.
     """
     kind = find_gpu(gpu)
     chart = load_chart(find_chart(chart_folder), helm)
     path = _target(chart, name, out, force)
-    answers = _answers({"dataset": dataset, "model": model, "gpus": gpus, "target": target})
     schema = Path(os.path.relpath(chart.directory.resolve(), out.resolve()), "values.schema.json").as_posix()
-    sized, text = new_file(NewExperiment(nodes=nodes, **answers), kind, question, schema, chart)
+    sized, text = new_file(NewExperiment(nodes=nodes, **_answers(given)), kind, question, schema, chart)
     _write(path, text)
     click.echo(path)
     click.echo(f"{'warning: ' if sized.fits is False else ''}{sized.verdict}", err=True)

@@ -1,4 +1,4 @@
-"""NewExperiment: what a person says of an experiment, and the values that follow from it."""
+"""NewExperiment: the user's answers about an experiment, and the values that follow from them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,31 +29,21 @@ class NewExperiment:
         """GPUs in all."""
         return self.gpus * self.nodes
 
-    @property
-    def question(self) -> str:
-        """A question to start from; a better one is the author's."""
-        return f"what does {self.model} learn from {self.dataset}?"
-
-
-def shape_of(model: str) -> Shape | None:
-    """Return the shape of a model, None when it is not known here."""
-    try:
-        return find_shape(model)
-    except UserError:
-        return None
-
 
 def first_values(new: NewExperiment) -> dict[str, Any]:
     """Return the values that differ from the chart's defaults, and train.sharding, which is still to be chosen.
 
     Raises:
-        UserError: the target does not divide, or the model cannot see the data set's images.
+        UserError: the target does not divide, or the model takes no images and the dataset has them.
     """
     if new.target % new.world:
         below = new.target // new.world * new.world
         near = f"{below} or {below + new.world}" if below else str(new.world)
         raise UserError(f"--target: {new.target} is not a multiple of {_gpus(new)}; use {near}")
-    shape = shape_of(new.model)
+    try:
+        shape: Shape | None = find_shape(new.model)
+    except UserError:
+        shape = None  # not known here
     if new.dataset == "fire" and shape is not None and shape.vision is None:
         raise UserError(
             f"--model: {new.model} sees no images, and fire has one in every row; use e.g. Qwen/Qwen3-VL-8B-Instruct"

@@ -20,16 +20,16 @@ def new_file(new: NewExperiment, gpu: Gpu, question: str, schema: str, chart: Ch
         UserError: the answers do not go together.
     """
     values = first_values(new)
-    comments = {"storage.cache": "every node reads the model", "train.effectiveBatchSize": _product(new)}
-    question = question or new.question
-    sized = choose(checked(chart, values_text(schema, question, "", values, comments)), gpu)
+    batch = _product(new)
+    question = question or f"what does {new.model} learn from {new.dataset}?"
+    sized = choose(checked(chart, values_text(schema, question, "", values, batch)), gpu)
     train = values["train"]
     train["sharding"] = sized.sharding
     if sized.sharding == "ddp":
         del train["sharding"]  # the chart's default
     if sized.liger:
         train["args"]["use_liger_kernel"] = True
-    text = values_text(schema, question, sized.verdict, values, comments)
+    text = values_text(schema, question, sized.verdict, values, batch)
     checked(chart, text)
     return sized, text
 

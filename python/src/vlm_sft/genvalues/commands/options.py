@@ -52,12 +52,10 @@ class Chosen:
         return experiment.config
 
 
-def chart_options(command: Command) -> Command:
-    """Add --chart and --helm."""
-    helm_help = "Helm 3 or 4; by default the one on PATH, else that of `make setup`."
-    chart_help = "The chart's directory; by default charts/vlm-sft here or above."
-    command = click.option("--helm", envvar="HELM", show_envvar=True, metavar="PATH", help=helm_help)(command)
-    return click.option("--chart", "chart_folder", type=FILE, metavar="DIR", help=chart_help)(command)
+chart_option = click.option("--chart", "chart_folder", type=FILE, metavar="DIR",
+                            help="The chart's directory; by default charts/vlm-sft here or above.")  # fmt: skip
+helm_option = click.option("--helm", envvar="HELM", show_envvar=True, metavar="PATH",
+                           help="Helm 3 or 4; by default the one on PATH, else that of `make setup`.")  # fmt: skip
 
 
 def values_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -73,7 +71,8 @@ def values_options(command: Callable[..., None]) -> Callable[..., None]:
 
     overlay_help = "Values file below each experiment, such as values/clusters/nautilus.yaml; may be repeated."
     for option in (
-        chart_options,
+        helm_option,
+        chart_option,
         repeated("set_file", "--set-file", "KEY=PATH"),
         repeated("set_json", "--set-json", "KEY=JSON"),
         repeated("set_string", "--set-string", "KEY=VALUE"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from vlm_sft import __version__
@@ -17,18 +18,7 @@ def as_text(problems: Sequence[Problem]) -> str:
 
 def as_json(problems: Sequence[Problem], files: int) -> str:
     """Return an object with the count of `files` checked and one object per problem."""
-    rows = [
-        {
-            "severity": problem.severity,
-            "file": problem.file,
-            "line": problem.line,
-            "column": problem.column,
-            "key": problem.key,
-            "message": problem.message,
-            "rule": problem.rule,
-        }
-        for problem in problems
-    ]
+    rows = [asdict(problem) for problem in problems]
     return json.dumps({"files": files, "problems": rows}, indent=2, ensure_ascii=False)
 
 

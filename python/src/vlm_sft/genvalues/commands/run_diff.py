@@ -1,8 +1,7 @@
-"""RunDiff: what differs between two experiments in terms of the run: batch, tokens, memory, arguments, the rest."""
+"""What differs between two experiments in terms of the run: batch, tokens, memory, arguments, other values."""
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from vlm_sft.errors import UserError
@@ -12,68 +11,30 @@ from vlm_sft.genvalues.sizing.report import product
 from vlm_sft.genvalues.sizing.sized_run import batch_of, run_shape
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
-Values = Mapping[str, Any]
-# Keys whose values are among ms-swift's arguments and environment; without a training they change nothing
-_SHOWN_AS_ARGUMENTS = (
-    "train.accelerator",
-    "train.args.",
-    "train.backend",
-    "train.batchSizePerGpu",
-    "train.dataset",
-    "train.effectiveBatchSize",
-    "train.env.",
-    "train.gpusPerNode",
-    "train.gradientAccumulationSteps",
-    "train.nodes",
-    "train.parallel.",
-    "train.sharding",
-    "train.valDataset",
+# Keys of train whose values are among ms-swift's arguments and environment; without a training they change nothing
+_ARGUMENTS = (
+    "accelerator args. backend batchSizePerGpu dataset effectiveBatchSize env. gpusPerNode gradientAccumulationSteps "
+    "nodes parallel. sharding valDataset"
 )
+_SHOWN_AS_ARGUMENTS = tuple(f"train.{key}" for key in _ARGUMENTS.split())
 
 
-@dataclass(frozen=True)
-class Change:
-    """One thing before and after, as text; None where it does not exist."""
+def run_diff(before: Experiment, after: Experiment) -> dict[str, list[str]]:
+    """Compare two experiments without errors: lines by title, each after `- ` (before) or `+ ` (after).
 
-    before: str | None
-    after: str | None
-
-    @property
-    def is_change(self) -> bool:
-        """Whether there is a difference."""
-        return self.before != self.after
-
-
-@dataclass(frozen=True)
-class RunDiff:
-    """`outline` has the figures of the run, changed or not; the other three only what changed."""
-
-    outline: tuple[Change, ...]
-    arguments: tuple[Change, ...]
-    environment: tuple[Change, ...]
-    values: tuple[Change, ...]
-
-    @property
-    def is_same(self) -> bool:
-        """Whether both files make the same run."""
-        return not (self.arguments or self.environment or self.values)
-
-
-def run_diff(before: Experiment, after: Experiment) -> RunDiff:
-    """Compare two experiments without errors."""
+    The section without a title has the figures of the run, those that are equal after two blanks.
+    """
     pair = (before, after)
     configs = [one.config or TrainConfig({}) for one in pair]
-    outlines = [_outline(one.config) if one.config else {} for one in pair]
-    names = dict.fromkeys((*outlines[0], *outlines[1]))
     both_train = before.config is not None and after.config is not None
     shown = (*_SHOWN_AS_ARGUMENTS, *(("model.id", "model.revision") if both_train else ()))
-    flat = [{key: value for key, value in _flat(one.values or {}) if not key.startswith(shown)} for one in pair]
-    return RunDiff(
-        tuple(Change(outlines[0].get(name), outlines[1].get(name)) for name in names),
-        tuple(_changes(configs[0].without_folder, configs[1].without_folder)),
-        tuple(_changes(configs[0].env, configs[1].env)),
-        tuple(_changes(*flat)),
-    )
+    values = [{key: value for key, value in _flat(one.values or {}) if not key.startswith(shown)} for one in pair]
+    return {
+        "": list(_lines(*(_outline(one.config) if one.config else {} for one in pair), keep=True)),
+        "# arguments of swift sft": list(_lines(*(_texts(config.without_folder) for config in configs))),
+        "# environment": list(_lines(*(_texts(config.env) for config in configs))),
+        "# other values": list(_lines(*map(_texts, values))),
+    }
 
 
 def _outline(config: TrainConfig) -> dict[str, str]:
@@ -93,20 +54,20 @@ def _outline(config: TrainConfig) -> dict[str, str]:
     return lines
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    """Yield what differs: changed and removed in the order of `before`, then what is new."""
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()}
+
+
+def _lines(before: Mapping[str, str], after: Mapping[str, str], *, keep: bool = False) -> Iterator[str]:
+    """Yield what differs, and with `keep` what does not: in the order of `before`, then what is new."""
     for name in dict.fromkeys((*before, *after)):
-        change = Change(
-            *(
-                f"{name}: {json.dumps(side[name], ensure_ascii=False)}" if name in side else None
-                for side in (before, after)
-            )
-        )
-        if change.is_change:
-            yield change
+        if before.get(name) != after.get(name):
+            yield from (f"{mark} {side[name]}" for mark, side in (("-", before), ("+", after)) if name in side)
+        elif keep:
+            yield f"  {before[name]}"
 
 
-def _flat(values: Values, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every value with its dotted key; a list is one value, null and an empty mapping are none."""
     for name, value in values.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""`genvalues validate`: every mistake of all files in one go."""
+"""`genvalues validate`: report every mistake of all files in one run."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ from vlm_sft.genvalues.values.problem import Problem
 @click.option("format_", "--format", type=click.Choice(report_format.FORMATS), default="text", show_default=True,
               help="How problems are written.")  # fmt: skip
 def validate(paths: tuple[Path, ...], chosen: Chosen, release: str | None, strict: bool, format_: str) -> None:
-    """Read values files as Helm reads them and report all that is wrong, with its line and its way out.
+    """Merge and render values files with Helm and report all that is wrong, each with its line and its way out.
 
     Each FILE is an experiment of its own; a directory is searched for .yaml files, except those below clusters/.
     """

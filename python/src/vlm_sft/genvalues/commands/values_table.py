@@ -2,33 +2,34 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
 
-from vlm_sft.genvalues.values.chart import Chart
-from vlm_sft.genvalues.values.places import Path, ValuesFile, dotted
+from vlm_sft.errors import UserError
+from vlm_sft.genvalues.values.places import Path, ValuesFile, dotted, read_places
+
+BAR = r"\|"  # inside a cell
 
 
-@dataclass(frozen=True)
-class Row:
-    """One key that stands on a line of its own; `default` is JSON, empty for a section."""
-
-    key: str
-    default: str
-    what: str
-
-
-def values_table(chart: Chart) -> str:
-    """Return the table, without a line break at its end."""
-    text = (chart.directory / "values.yaml").read_text(encoding="utf-8")
-    found = rows_below(yaml.safe_load(text), chart.places, text.splitlines())
-    rows = [f"| `{row.key}` | {row.default} | {row.what} |" for row in found]
+def values_table(chart: FilePath) -> str:
+    """Return the table of a chart's folder, without a line break at its end."""
+    places, problems = read_places(chart / "values.yaml")
+    if problems:
+        raise UserError(f"{problems[0].place}: {problems[0].text}")
+    text = (chart / "values.yaml").read_text(encoding="utf-8")
+    rows = rows_below(yaml.safe_load(text), places, text.splitlines())
     return "\n".join(["| key | default | what |", "|---|---|---|", *rows])
 
 
-def rows_below(values: Any, places: ValuesFile, lines: Sequence[str], path: Path = ()) -> Iterator[Row]:  # noqa: ANN401
+def rows_below(
+    values: Any,  # noqa: ANN401 - a YAML value may be anything
+    places: ValuesFile,
+    lines: Sequence[str],
+    path: Path = (),
+) -> Iterator[str]:
     """Yield the keys of a mapping in the order written; what stands on the line of its mapping is part of its default.
 
     A section, whose keys stand on lines of their own, has no default of its own:
@@ -46,17 +47,13 @@ def rows_below(values: Any, places: ValuesFile, lines: Sequence[str], path: Path
     for key, child in values.items() if isinstance(values, dict) else ():
         is_section = isinstance(child, dict) and any(line_of(key, inner) != line_of(key) for inner in child)
         default = "" if is_section else f"`{json.dumps(child, ensure_ascii=False)}`"
-        what = _comment_above(line_of(key), lines)
-        yield Row(dotted((*path, key)), default.replace("|", "\\|"), what.replace("|", "\\|"))
+        cells = [default, _comment_above(line_of(key), lines)]
+        yield f"| `{dotted((*path, key))}` | {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
         if is_section:
             yield from rows_below(child, places, lines, (*path, key))
 
 
 def _comment_above(line: int, lines: Sequence[str]) -> str:
     """Return the comment lines that end above `line` (counted from 1) as one text."""
-    found: list[str] = []
-    for text in reversed(lines[: line - 1]):
-        if not text.lstrip().startswith("# "):
-            break
-        found.insert(0, text.strip()[2:])
-    return " ".join(found)
+    above = takewhile(lambda text: text.lstrip().startswith("# "), reversed(lines[: line - 1]))
+    return " ".join(text.strip()[2:] for text in [*above][::-1])

@@ -1,1 +1,1 @@
-"""What is wrong with values, and the sentences that say it."""
+"""Rules that values break, and the messages about them."""

@@ -27,7 +27,7 @@ _FEW_KEYS = 12  # as many keys fit on one line
 
 
 def explain(violation: Violation, root: Schema, from_set: bool = False) -> tuple[Path, str]:
-    """Return the path to point at and the message; `from_set` says that the value came from `--set`."""
+    """Return the path to point at and the message; `from_set`: the value came from `--set`."""
     keyword = violation.keyword
     if keyword in ("additionalProperties", "propertyNames"):
         return violation.path, _unknown_key(violation, root)
@@ -46,7 +46,7 @@ def explain(violation: Violation, root: Schema, from_set: bool = False) -> tuple
 
 
 def _needs(schema: Schema, root: Schema, lead: str) -> str:
-    """Say what a schema wants: `, need an integer >= 1 (samples per GPU); e.g. 1`; empty when it wants nothing."""
+    """Return what a schema needs: `, need an integer >= 1 (samples per GPU); e.g. 1`; empty when it needs nothing."""
     schema = resolved(schema, root)
     if not isinstance(schema, dict):
         return ""
@@ -93,18 +93,13 @@ def _limits(schema: dict[str, Any]) -> str:
 
 
 def _count_message(violation: Violation, root: Schema) -> str:
-    got = shown(violation.got)
-    size = len(violation.got) if isinstance(violation.got, list | dict) else 0
-    texts = {
-        "minItems": f"has {size} items, need at least {violation.expected}",
-        "maxItems": f"has {size} items, need at most {violation.expected}",
-        "minProperties": f"has {size} keys, need at least {violation.expected}",
-        "maxProperties": f"has {size} keys, need at most {violation.expected}",
-        "uniqueItems": "has an item twice; drop one",
-        "contains": f"holds no item that is {_needs(violation.expected, root, '') or 'allowed'}",
-        "not": f"got {got}, which is not allowed here",
-    }
-    return texts[violation.keyword]
+    keyword, got = violation.keyword, violation.got
+    if keyword in ("minItems", "maxItems", "minProperties", "maxProperties"):
+        what = "items" if keyword.endswith("Items") else "keys"
+        return f"has {len(got)} {what}, need at {'least' if keyword.startswith('min') else 'most'} {violation.expected}"
+    if keyword == "contains":
+        return f"holds no item that is {_needs(violation.expected, root, '') or 'allowed'}"
+    return "has an item twice; drop one" if keyword == "uniqueItems" else f"got {shown(got)}, which is not allowed here"
 
 
 def _unknown_key(violation: Violation, root: Schema) -> str:

@@ -1,4 +1,4 @@
-"""A cluster's policy: rules as data beside its overlay, values/clusters/policies/nautilus.yaml, which explains them."""
+"""A cluster's policy: rules as data beside its overlay; values/clusters/policies/nautilus.yaml explains the format."""
 
 import json
 import re
@@ -10,12 +10,13 @@ from typing import Any
 import yaml
 
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues.values.quantity import number_text, quantity
 
 Key = tuple[str, ...]
 Finding = tuple[Key, str]
 _CHECKS = {"atMost", "oneOf", "matches", "never", "lookup"}
 _KEYS = {"key", "when", "say", "source"}
+_UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+_UNITS |= {f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTP", start=1)}
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,11 @@ class Policy:
         """Yield path and message of each rule that merged values break, with the rule's source."""
         idle = _idle_sections(values)
         for rule in self.rules:
-            if not all(
-                re.search(regex, _text(_at(values, _split(key)))) for key, regex in rule.get("when", {}).items()
-            ):
+            conditions = rule.get("when", {}).items()
+            if not all(re.search(regex, _text(_at(values, _split(key)))) for key, regex in conditions):
                 continue
             for path in _matching(values, _split(rule["key"])):
-                wrong = _wrong(rule, path, values) if path[0] not in idle else ""
-                if wrong:
+                if path[0] not in idle and (wrong := _wrong(rule, path, values)):
                     yield path, f"{wrong}; {self.cluster}: {rule['say']} ({rule['source']})"
 
 
@@ -89,12 +88,18 @@ def _too_much(rule: Mapping[str, Any], path: Key, value: Any, values: Mapping[st
         if base is None:
             return ""  # not given, or no quantity
         why = f" ({bound['times']:g} x {'.'.join(of)})"
-        bound = f"{number_text(round(float(base[1]) * bound['times'], 6))}{base[2]}"
-    return f"{_text(value)} is more than {bound}{why}" if quantity(value) > quantity(bound) * (1 + 1e-9) else ""
+        bound = f"{round(float(base[1]) * bound['times'], 6):g}{base[2]}"
+    return f"{_text(value)} is more than {bound}{why}" if _quantity(value) > _quantity(bound) * (1 + 1e-9) else ""
+
+
+def _quantity(value: str | float) -> float:
+    """Return a Kubernetes quantity as a number (64Gi, 500m, 8: bytes or cores); 0 for what is none."""
+    match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", str(value))
+    return float(match[1]) * _UNITS.get(match[2], 0.0) if match else 0.0
 
 
 def _idle_sections(values: Mapping[str, Any]) -> set[str]:
-    """Return the sections that are switched off; gpu is one where no pod asks for GPUs."""
+    """Return the sections that are switched off; gpu counts as one when no pod requests GPUs."""
     idle = {name for name, section in values.items() if isinstance(section, dict) and section.get("enabled") is False}
     training = "train" not in idle and values["train"]["accelerator"] == "gpu"
     notebook = "jupyter" not in idle and values["jupyter"]["gpus"] > 0
@@ -130,7 +135,7 @@ def _text(value: Any) -> str:  # noqa: ANN401
     """Return a scalar as text, nothing for null."""
     if value is None or isinstance(value, str):
         return value or ""
-    return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else json.dumps(value)
+    return json.dumps(value)
 
 
 def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401

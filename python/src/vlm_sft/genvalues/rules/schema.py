@@ -1,14 +1,33 @@
 """What values.schema.json forbids, found by `jsonschema`: one Violation per wrong place, with the path of the key."""
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
-
-from jsonschema import Draft7Validator, ValidationError
+from typing import TYPE_CHECKING, Any, cast
 
 from vlm_sft.genvalues.values.chart import Schema
 from vlm_sft.genvalues.values.places import Path
+
+if TYPE_CHECKING:
+    from jsonschema import Draft7Validator, ValidationError
+
+# Where installed (Jupyter brings them), jsonschema imports these for `format`, which takes a second; no schema has it.
+_FORMAT_CHECKERS = ("rfc3987_syntax", "isoduration", "fqdn", "webcolors")
+
+
+def _import_draft7() -> "type[Draft7Validator]":
+    hidden = [name for name in _FORMAT_CHECKERS if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: cannot be imported
+    try:
+        from jsonschema import Draft7Validator
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+    return Draft7Validator
+
+
+_DRAFT7 = _import_draft7()
 
 
 @dataclass(frozen=True)
@@ -25,7 +44,7 @@ class Violation:
 
 def violations(schema: Schema, values: Any) -> list[Violation]:  # noqa: ANN401 - a JSON value may be anything
     """Return everything about `values` that `schema` (JSON Schema draft-07) forbids."""
-    return [found for error in Draft7Validator(schema).iter_errors(values) for found in _violations(error, ())]
+    return [found for error in _DRAFT7(schema).iter_errors(values) for found in _violations(error, ())]
 
 
 def resolved(schema: Schema, root: Schema) -> Schema:
@@ -38,7 +57,7 @@ def resolved(schema: Schema, root: Schema) -> Schema:
     return schema
 
 
-def _violations(error: ValidationError, above: Path) -> Iterator[Violation]:
+def _violations(error: "ValidationError", above: Path) -> Iterator[Violation]:
     """Yield the violations of one error: unknown and missing keys one by one, each with the path of the key itself."""
     path: Path = (*above, *error.path)
     keyword, got = str(error.validator), cast(Any, error.instance)

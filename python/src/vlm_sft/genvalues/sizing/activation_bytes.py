@@ -1,28 +1,6 @@
-"""What one training step keeps for its backward pass, in bytes: the activations of a decoder layer, of a vision
-block, and the logits.
+"""What one training step keeps for its backward pass, in bytes: decoder layers, vision blocks, logits.
 
-Derivation. bf16 parameters under autocast, flash attention, the classes of transformers 5. A tensor counts when
-autograd saves it; h = hidden, q and kv = width of the query and of the key heads, i = MLP width, per token:
-
-    RMSNorm, twice        float32 input 4h each, and its bf16 result 2h each for the norm's weight   8h + 4h (full)
-    q, k, v inputs        the norm's result                                                          2h      (full)
-    q norm, k norm        float32 input 4(q + kv), result 2(q + kv) for their weights                6q + 6kv (full)
-    attention             q, k, v and its output                                                     4q + 4kv
-    gate and up inputs    the norm's result                                                          2h      (full)
-    SwiGLU                gate, silu(gate), up, product                                              8i
-
-    full: 16h + 10q + 10kv + 8i     (16h + 4q + 4kv + 8i without q and k norms)
-    LoRA: frozen norms and matrices save no results or inputs, but each adapter saves its own bf16 copy of its input
-    (PEFT converts it to the adapters' float32 first): 8h + 8q + 8kv + 6i + 2 * inputs of every adapter, which for
-    all-linear is 18h + 10q + 8kv + 8i. Dropout adds its mask, 1 byte per input element on CUDA.
-
-Gradient checkpointing keeps 2h per layer, and one layer whole while it is recomputed. On top of what is saved the
-layer at work needs gradients of its own: 2h + 4i (full; 2q more with q and k norms), 10h + 6i (LoRA, whose float32
-copies dominate). Logits, per kept token, at the log-softmax's backward: float32 log-probabilities 4V, their gradient
-4V, and the gradient of the logits 4V. Every coefficient is held by tests against torch's own count of live bytes
-(tests/bench/torch_peak.py); the layer formulas are exact but for a few floats per head.
-Sources: Korthikanti et al., arXiv 2205.05198 (the method); Dao, arXiv 2307.08691 (what flash attention saves);
-Hsu et al., arXiv 2410.10989 (Liger's chunked loss).
+Derivation and sources: README.md in this folder. h = hidden size, q and kv = width of the query and key heads.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-DEFAULT_LARGEST_BATCH = 16  # per GPU: more is tried by nobody
+DEFAULT_LARGEST_BATCH = 16  # per GPU, the largest that is suggested
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What would make a run fit: changes of its values, cheapest first. Cheap: costs neither hours nor quality."""
+"""Changes of values that make a run fit, cheapest first: those that cost neither hours nor quality."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from vlm_sft.genvalues.sizing.run_shape import RunShape
 
 Change = Callable[[RunShape], Iterator[tuple[str, RunShape]]]
 
-_SHORTEST_TOKENS = 1024  # rows cut below it are hardly worth training on
+_SHORTEST_TOKENS = 1024  # shorter rows are not suggested
 
 
 @dataclass(frozen=True)

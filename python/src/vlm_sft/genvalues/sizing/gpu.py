@@ -45,7 +45,7 @@ def find_gpu(key: str) -> Gpu:
     if len(started) == 1:
         return known[started[0]]
     if started:
-        raise UserError(f"--gpu: {key!r} comes in several sizes; say {' or '.join(started)}")
+        raise UserError(f"--gpu: {key!r} comes in several sizes; use {' or '.join(started)}")
     near = closest(key, known)
     hint = f"did you mean {near}? " if near else ""
     raise UserError(f"--gpu: {key!r} is none of {', '.join(known)}; {hint}or give --gpu-memory GIB")

@@ -6,8 +6,8 @@ from vlm_sft.genvalues.sizing.flops import row_flops
 from vlm_sft.genvalues.sizing.gpu import Gpu
 from vlm_sft.genvalues.sizing.run_shape import RunShape
 
-# Published model FLOPs utilisation (reference/engines-and-memory.md 6): vision-language models 30 to 40 %
-# (LMMs-Engine, 32 A800, FSDP2), dense text 44 to 58 % (ms-swift on A800, torchtitan on A100), experts under ZeRO-3 4 %.
+# Published model FLOPs utilisation: vision-language models 30 to 40 % (LMMs-Engine, 32 A800, FSDP2),
+# dense text 44 to 58 % (ms-swift on A800, torchtitan on A100), experts under ZeRO-3 4 %.
 PUBLISHED_MFU = {"vision-language": (0.30, 0.40), "text": (0.40, 0.58)}
 DEFAULT_MFU = {"vision-language": 0.30, "text": 0.40}  # the low ends: few runs are tuned
 
@@ -41,14 +41,6 @@ def hours(run: RunShape, steps: int, gpu: Gpu, mfu: float | None = None) -> Hour
     used = mfu or DEFAULT_MFU[kind]
     rows = steps * run.effective_batch
     flops = row_flops(run).model * rows
-    seconds = flops / (used * gpu.bf16_tflops * 1e12 * run.world)
-    return Hours(
-        steps=steps,
-        rows=rows,
-        tokens=float(rows) * run.seq_len_tokens,
-        model_flops=flops,
-        mfu=used,
-        mfu_range=PUBLISHED_MFU[kind],
-        wall_hours=seconds / 3600,
-        gpus=run.world,
-    )
+    wall_hours = flops / (used * gpu.bf16_tflops * 1e12 * run.world) / 3600
+    tokens = float(rows) * run.seq_len_tokens
+    return Hours(steps, rows, tokens, flops, used, PUBLISHED_MFU[kind], wall_hours, run.world)

@@ -1,35 +1,23 @@
-"""Peak GPU memory of a run: what is highest of the moments of a step, as a band. Unit: GiB (2**30 bytes).
+"""Peak GPU memory of a run: the highest of the moments of a step, as a band. Unit: GiB (2**30 bytes).
 
-The moments never coincide, so the peak is their maximum and not their sum:
-
-    tower            states + the vision tower at work
-    loss             states + everything saved for the backward pass + logits
-    first            states + saved + the last layer at work (recomputed first, with checkpointing)
-    last             states + the decoder's gradients + the first layer at work + what the tower saved
-    tower backward   states + all gradients + the vision tower at work
-    step             states + gradients + what the optimizer needs for a moment
-
-`allocated` is what torch counts as live; the caching allocator reserves more, and the driver's context is outside of
-both. SLACK and the band come from the published peaks in MEMORY.md.
+The moments never coincide, so the peak is their maximum and not their sum; README.md in this folder lists them.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from vlm_sft.genvalues.sizing import activation_bytes
 from vlm_sft.genvalues.sizing.run_shape import RunShape
 from vlm_sft.genvalues.sizing.state_bytes import States, states
 
 GIB = 2**30
-SLACK_GIB = 3.5  # reserved by the allocator but unused: hardly grows with the model (4 to 14 billion parameters)
+SLACK_GIB = 3.5  # reserved by the allocator but unused, nearly constant (4 to 14 billion parameters)
 SLACK_SHARE = 0.15  # of activations and logits, whose sizes change from row to row
 SLACK_LIMIT = 0.4  # of what is allocated, for models too small for SLACK_GIB
 LOW, HIGH = 0.93, 1.15  # of the expected value: holds 29 of the 33 published peaks
 CONTEXT_GIB = 0.5  # CUDA context and kernels
 NCCL_GIB = 0.5  # communicators, where there are several ranks
 
-Moment = Literal["tower", "loss", "first", "last", "tower backward", "step"]
-MOMENT_NAMES: dict[Moment, str] = {
+MOMENT_NAMES = {
     "tower": "in the vision tower",
     "loss": "at the loss",
     "first": "in the backward pass of the last layer",
@@ -39,36 +27,30 @@ MOMENT_NAMES: dict[Moment, str] = {
 }
 
 
+SLACK, CONTEXT = "allocator slack", "CUDA context, NCCL"
+
+
 @dataclass(frozen=True)
 class Estimate:
-    """Peak of one GPU, by part, at the moment when it is highest."""
+    """Peak of one GPU, by part [GiB], at the moment when it is highest."""
 
-    moment: Moment
-    weights_gib: float
-    adapters_gib: float
-    gradients_gib: float
-    optimizer_gib: float
-    activations_gib: float
-    logits_gib: float
-    vision_gib: float
-    buffers_gib: float
-    slack_gib: float
-    context_gib: float
+    moment: str
+    parts: dict[str, float]
 
     @property
     def allocated_gib(self) -> float:
         """What torch counts: `torch.cuda.max_memory_allocated`."""
-        return self.reserved_gib - self.slack_gib
+        return self.reserved_gib - self.parts[SLACK]
 
     @property
     def reserved_gib(self) -> float:
         """What ms-swift prints as memory(GiB): `torch.cuda.max_memory_reserved`."""
-        return self.expected_gib - self.context_gib
+        return self.expected_gib - self.parts[CONTEXT]
 
     @property
     def expected_gib(self) -> float:
         """What nvidia-smi shows."""
-        return sum(self.parts().values())
+        return sum(self.parts.values())
 
     @property
     def low_gib(self) -> float:
@@ -79,21 +61,6 @@ class Estimate:
     def high_gib(self) -> float:
         """Upper end of the band."""
         return self.expected_gib * HIGH
-
-    def parts(self) -> dict[str, float]:
-        """Return {what: GiB}, in the order of the fields."""
-        return {
-            "weights": self.weights_gib,
-            "adapters": self.adapters_gib,
-            "gradients": self.gradients_gib,
-            "optimizer states": self.optimizer_gib,
-            "activations": self.activations_gib,
-            "logits": self.logits_gib,
-            "vision tower": self.vision_gib,
-            "buffers": self.buffers_gib,
-            "allocator slack": self.slack_gib,
-            "CUDA context, NCCL": self.context_gib,
-        }
 
 
 @dataclass(frozen=True)
@@ -114,19 +81,20 @@ def estimate(run: RunShape) -> Estimate:
     moment = max(loads, key=lambda name: _total(held, loads[name]))
     load = loads[moment]
     allocated = _total(held, load)
-    return Estimate(
-        moment=moment,
-        weights_gib=held.weights / GIB,
-        adapters_gib=held.adapters / GIB,
-        gradients_gib=held.gradients * load.gradients / GIB,
-        optimizer_gib=held.optimizer / GIB,
-        activations_gib=load.activations / GIB,
-        logits_gib=load.logits / GIB,
-        vision_gib=load.vision / GIB,
-        buffers_gib=(held.buffers + load.buffers) / GIB,
-        slack_gib=0.0 if run.on_cpu else _slack_gib(allocated / GIB, load),
-        context_gib=0.0 if run.on_cpu else CONTEXT_GIB + (NCCL_GIB if run.world > 1 else 0.0),
-    )
+    parts_bytes = {
+        "weights": held.weights,
+        "adapters": held.adapters,
+        "gradients": held.gradients * load.gradients,
+        "optimizer states": held.optimizer,
+        "activations": load.activations,
+        "logits": load.logits,
+        "vision tower": load.vision,
+        "buffers": held.buffers + load.buffers,
+    }
+    parts = {name: size / GIB for name, size in parts_bytes.items()}
+    parts[SLACK] = 0.0 if run.on_cpu else _slack_gib(allocated / GIB, load)
+    parts[CONTEXT] = 0.0 if run.on_cpu else CONTEXT_GIB + (NCCL_GIB if run.world > 1 else 0.0)
+    return Estimate(moment, parts)
 
 
 def _slack_gib(allocated_gib: float, load: _Load) -> float:
@@ -134,7 +102,7 @@ def _slack_gib(allocated_gib: float, load: _Load) -> float:
     return min(SLACK_GIB, SLACK_LIMIT * allocated_gib) + SLACK_SHARE * changing / GIB
 
 
-def _loads(run: RunShape, held: States) -> dict[Moment, _Load]:
+def _loads(run: RunShape, held: States) -> dict[str, _Load]:
     text, tokens = run.shape.text, run.tokens_per_gpu
     layers = -(-text.layers // run.pipeline_parallel)
     in_flight = run.pipeline_parallel  # micro-batches of the first pipeline stage

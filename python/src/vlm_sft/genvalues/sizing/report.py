@@ -1,4 +1,4 @@
-"""The sizing results as text for a person."""
+"""The sizing results as text."""
 
 from vlm_sft.genvalues.sizing.batch import Batch, reach
 from vlm_sft.genvalues.sizing.fit import suggestions
@@ -25,7 +25,9 @@ def batch_text(batch: Batch, samples: int | None, config: TrainConfig) -> str:
         counted = counted_steps(batch, samples, config)
         lines.append(f"{counted.per_epoch} optimizer steps per epoch from {samples} samples, {counted.total} in all")
         if counted.left_out:
-            lines.append(f"{counted.left_out} samples of each epoch are left out: ms-swift gives every rank as many")
+            lines.append(
+                f"{counted.left_out} samples of each epoch are left out: ms-swift gives every rank the same number"
+            )
     return "\n".join(lines)
 
 
@@ -48,7 +50,7 @@ def memory_text(run: RunShape, peak: Estimate) -> str:
     lines = [f"{counts.total:,} parameters, {trained:,} trained; {run.seq_len_tokens} tokens a row"]
     if run.image_tokens:
         lines[0] += f", at most {run.image_tokens} of images"
-    lines += [f"{gib:8.2f} GiB  {part}" for part, gib in peak.parts().items() if gib >= 0.005]
+    lines += [f"{gib:8.2f} GiB  {part}" for part, gib in peak.parts.items() if gib >= 0.005]
     lines.append(f"{peak.expected_gib:8.2f} GiB  peak of each GPU, {MOMENT_NAMES[peak.moment]}")
     lines.append(f"  {peak.low_gib:.1f} to {peak.high_gib:.1f} GiB by the errors against published peaks")
     return "\n".join(lines)
@@ -73,13 +75,11 @@ def fit_text(run: RunShape, peak: Estimate, room_gib: float) -> str:
 def hours_text(run: RunShape, found: Hours, gpu: Gpu) -> str:
     """Return steps, tokens, FLOPs and hours."""
     low, high = found.mfu_range
-    slow, fast = found.wall_hours_at(low), found.wall_hours_at(high)
-    return "\n".join(
-        (
-            f"{found.steps} optimizer steps, {found.rows} rows of {run.seq_len_tokens}, {found.tokens:.3g} tokens",
-            f"{found.model_flops:.3g} FLOPs without recomputation",
-            f"{found.wall_hours:.1f} h on {found.gpus} x {gpu.name} at {found.mfu:.0%} of {gpu.bf16_tflops:g} TFLOP/s, "
-            f"{found.gpu_hours:.1f} GPU hours",
-            f"  {fast:.1f} to {slow:.1f} h at the published {low:.0%} to {high:.0%}",
-        )
+    return (
+        f"{found.steps} optimizer steps, {found.rows} rows of {run.seq_len_tokens}, {found.tokens:.3g} tokens\n"
+        f"{found.model_flops:.3g} FLOPs without recomputation\n"
+        f"{found.wall_hours:.1f} h on {found.gpus} x {gpu.name} at {found.mfu:.0%} of {gpu.bf16_tflops:g} TFLOP/s, "
+        f"{found.gpu_hours:.1f} GPU hours\n"
+        f"  {found.wall_hours_at(high):.1f} to {found.wall_hours_at(low):.1f} h "
+        f"at the published {low:.0%} to {high:.0%}"
     )

@@ -85,5 +85,5 @@ class RunShape:
         return lora_parameters(self.shape, self.lora, self.frozen) if self.lora else 0
 
     def trains(self, group: Group) -> bool:
-        """Tell whether anything in the group gets gradients."""
+        """Return whether anything in the group gets gradients."""
         return group not in self.frozen

@@ -37,14 +37,14 @@ class TextShape:
     intermediate: int
     vocab: int
     tied: bool
-    mlp: Mlp
-    qkv_bias: bool
-    other_bias: bool  # on o and the MLP; GPT-2 only
-    qk_norm: bool
-    layer_norm: bool  # LayerNorm (weight and bias) instead of RMSNorm
-    learned_positions: int
-    experts: int
-    active_experts: int
+    mlp: Mlp = "swiglu"
+    qkv_bias: bool = False
+    other_bias: bool = False  # on o and the MLP; GPT-2 only
+    qk_norm: bool = False
+    layer_norm: bool = False  # LayerNorm (weight and bias) instead of RMSNorm
+    learned_positions: int = 0
+    experts: int = 0
+    active_experts: int = 0
 
     @property
     def q_dim(self) -> int:
@@ -120,12 +120,8 @@ def _llama_like(config: Config) -> TextShape:
         intermediate=config["moe_intermediate_size"] if experts else config["intermediate_size"],
         vocab=config["vocab_size"],
         tied=config.get("tie_word_embeddings", False),
-        mlp="swiglu",
         qkv_bias=qkv_bias or config.get("attention_bias", False),
-        other_bias=False,
         qk_norm=qk_norm,
-        layer_norm=False,
-        learned_positions=0,
         experts=experts,
         active_experts=config["num_experts_per_tok"] if experts else 0,
     )
@@ -145,11 +141,8 @@ def _gpt2(config: Config) -> TextShape:
         mlp="gelu",
         qkv_bias=True,
         other_bias=True,
-        qk_norm=False,
         layer_norm=True,
         learned_positions=config["n_positions"],
-        experts=0,
-        active_experts=0,
     )
 
 

@@ -61,7 +61,7 @@ def _too_large(run: RunShape, gpu: Gpu) -> SizedRun:
 def _by_name(model: str, world: int) -> SizedRun:
     sizes = [float(size) for size in _BILLIONS.findall(model.rpartition("/")[2])]
     is_large = bool(sizes) and sizes[0] > SHARDED_ABOVE
-    verdict = "not known whether it fits: `genvalues memory` tells it with --config config.json of the model"
+    verdict = "whether it fits is not known: run `genvalues memory` with --config and the model's config.json"
     return SizedRun("zero3" if is_large and world > 1 else "ddp", False, None, verdict)
 
 

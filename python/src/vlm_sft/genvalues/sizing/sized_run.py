@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.sizing.batch import Batch
-from vlm_sft.genvalues.sizing.image_tokens import limits, most_tokens
+from vlm_sft.genvalues.sizing.image_tokens import max_image_tokens
 from vlm_sft.genvalues.sizing.known_models import find_shape
 from vlm_sft.genvalues.sizing.linear import Group
 from vlm_sft.genvalues.sizing.lora import Lora
@@ -15,17 +15,14 @@ from vlm_sft.genvalues.sizing.shape import Shape
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 # Arguments that split a row or a model over GPUs; the GPUs that share one see the same rows
-_SHARED = (
-    "tensor_model_parallel_size",
-    "pipeline_model_parallel_size",
-    "context_parallel_size",
-    "sequence_parallel_size",
-)
+_SHARED = tuple(f"{kind}_size" for kind in ("tensor_model_parallel", "pipeline_model_parallel", "context_parallel",
+                                              "sequence_parallel"))  # fmt: skip
 FREEZES: dict[str, tuple[Group, bool]] = {
     "freeze_llm": ("llm", False),
     "freeze_vit": ("vit", True),
     "freeze_aligner": ("aligner", True),
 }
+ATTENTIONS: tuple[Attention, ...] = ("flash", "eager")
 # ms-swift's optim -> what it costs; anything else is taken as AdamW
 OPTIMIZERS: dict[str, Optimizer] = {
     "adamw_torch": "adamw_torch",
@@ -38,7 +35,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
 
 @dataclass(frozen=True)
 class RowOverrides:
-    """What a person knows about the rows and the values file does not say."""
+    """Facts about the rows that the user knows and the values file does not contain."""
 
     tokens: int = 0  # 0: train.args.max_length
     images: int = 1  # of a row
@@ -48,7 +45,7 @@ class RowOverrides:
 def batch_of(config: TrainConfig) -> Batch:
     """Return the factors of the effective batch."""
     shared = prod(config.argument(name, 1) for name in _SHARED)
-    ranks = _gpus(config) * _nodes(config) // shared
+    ranks = config.gpus * config.nodes // shared
     if config.is_megatron:
         per_gpu = config.argument("micro_batch_size", 1)
         accumulation = config.argument("global_batch_size", 1) // (per_gpu * ranks)
@@ -72,6 +69,7 @@ def run_shape(config: TrainConfig, model_config: Path | None = None, rows: RowOv
         raise UserError("train.args.max_length: not set, and memory and hours depend on it; set it, or give --tokens")
     sharding = _sharding(config)
     checkpointing = arg("gradient_checkpointing", True) or sharding == "fsdp2"  # ms-swift's fsdp2.json turns it on
+    implementation = arg("attn_impl", "sdpa")  # flash_attn, flash_attention_2, eager, sdpa, ...
     return RunShape(
         shape=shape,
         seq_len_tokens=tokens,
@@ -80,8 +78,8 @@ def run_shape(config: TrainConfig, model_config: Path | None = None, rows: RowOv
         quant_in_floats=arg("bnb_4bit_quant_storage", "uint8") != "uint8",
         frozen=frozenset(group for key, (group, default) in FREEZES.items() if arg(key, default)),
         sharding=sharding,
-        gpus_per_node=_gpus(config),
-        nodes=_nodes(config),
+        gpus_per_node=config.gpus,
+        nodes=config.nodes,
         tensor_parallel=arg("tensor_model_parallel_size", 1),
         pipeline_parallel=arg("pipeline_model_parallel_size", 1),
         expert_parallel=arg("expert_model_parallel_size", 1),
@@ -94,7 +92,7 @@ def run_shape(config: TrainConfig, model_config: Path | None = None, rows: RowOv
         vit_gradient_checkpointing=arg("vit_gradient_checkpointing", checkpointing),
         liger=arg("use_liger_kernel", False),
         packed=arg("packing", False) or arg("padding_free", False),
-        attention=_attention(arg("attn_impl", "sdpa")),
+        attention=next((known for known in ATTENTIONS if implementation.startswith(known)), "sdpa"),
         optimizer=OPTIMIZERS.get(arg("optim", ""), "adamw_torch_fused"),
         offload="optimizer" if config.is_megatron and _offloads(config) else "none",
         on_cpu=arg("use_cpu", False),
@@ -116,14 +114,6 @@ def _in_terms_of_swift(config: TrainConfig) -> TrainConfig:
     return TrainConfig(args, config.env)
 
 
-def _gpus(config: TrainConfig) -> int:
-    return int(config.env.get("NPROC_PER_NODE", 1))
-
-
-def _nodes(config: TrainConfig) -> int:
-    return int(config.env.get("NNODES", 1))
-
-
 def _sharding(config: TrainConfig) -> Sharding:
     if config.is_megatron:
         return "megatron"
@@ -132,7 +122,7 @@ def _sharding(config: TrainConfig) -> Sharding:
 
 
 def _offloads(config: TrainConfig) -> bool:
-    """Tell whether Megatron keeps the whole optimizer in host memory; a part of it is not known here."""
+    """Return whether Megatron keeps the whole optimizer in host memory; a part of it is not modelled."""
     return bool(
         config.argument("optimizer_cpu_offload", False) and config.argument("optimizer_offload_fraction", 1.0) == 1
     )
@@ -150,13 +140,7 @@ def _lora(config: TrainConfig) -> Lora | None:
 
 
 def _image_tokens(config: TrainConfig, shape: Shape, rows: RowOverrides, tokens: int) -> int:
-    """Return the most image tokens of a row: every image at its limit, but no more than the row holds."""
+    """Return the maximum image tokens of a row: every image at its limit, at most the length of the row."""
     if shape.vision is None:
         return 0
-    return min(tokens, rows.images * most_tokens(shape.vision, limits(shape.vision, config.environment)))
-
-
-def _attention(name: str) -> Attention:
-    if name.startswith("flash"):
-        return "flash"
-    return "eager" if name == "eager" else "sdpa"
+    return min(tokens, rows.images * max_image_tokens(shape.vision, config.environment))

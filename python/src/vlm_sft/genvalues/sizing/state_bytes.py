@@ -1,20 +1,6 @@
 """What stays in a GPU's memory from step to step, in bytes: weights, adapters, gradients, optimizer states.
 
-Derivation, per parameter (P all, T trained, A adapters, N ranks that share):
-
-    one GPU, DDP   bf16 weights 2P, gradients 2T, AdamW's two moments in the parameters' own bf16 4T; DDP's buckets are
-                   a second copy of the gradients. PEFT keeps adapters in float32: 4A weights, 4A gradients, 8A moments
-    ZeRO           DeepSpeed makes all of it bf16 and keeps float32 master, m and v: 12(T + A)/N from stage 1;
-                   gradients /N from stage 2, weights /N in stage 3; buckets of 2e8 elements (stages 1 and 2); stage 3
-                   keeps up to 1e9 gathered elements. The step turns the gradients of the partition into float32
-    FSDP2          accelerate makes trained parameters float32: 4T/N weights, 4T/N gradients, 8T/N moments, frozen ones
-                   stay bf16; two layers and the root (embedding, head) are gathered in bf16
-    Megatron       tensors /t, layers /p, experts /e; bf16 weights 2, float32 main gradients 4, and 12/DP (distributed
-                   optimizer; DP counts the ranks of a row too, and for experts all GPUs over e and p)
-
-Sources: Rajbhandari et al., arXiv 1910.02054 (ZeRO); accelerate 1.15 utils/fsdp_utils.py; peft 0.20 (autocast of
-adapters); ms-swift 4.6.0 config/zero*.json; Megatron-LM docs (distributed optimizer); Dettmers et al., arXiv
-2305.14314 (QLoRA: 4 bits, 0.127 bits of doubly quantised constants).
+Derivation by sharding and sources: README.md in this folder.
 """
 
 from dataclasses import dataclass

@@ -76,7 +76,7 @@ class Places:
         return next((place for place in places if place), Origin(self.files[-1].name if self.files else "", 1, 1))
 
     def is_null(self, path: Path) -> bool:
-        """Tell whether the user wrote null at `path`, which deletes the chart's default."""
+        """Return whether the user wrote null at `path`, which deletes the chart's default."""
         if any(sets(setting.text, path) for setting in self.inputs.settings):
             return True
         found = next((place for file in reversed(self.files) if (place := file.find(path))), None)
@@ -92,7 +92,7 @@ def dotted(path: Path) -> str:
 
 
 def sets(text: str, path: Path) -> bool:
-    """Tell whether the text of an option (`a.b=1,c=2`) sets the value at `path`, something in it, or what holds it."""
+    """Return whether an option (`a.b=1,c=2`) sets the value at `path`, a value inside it, or a mapping around it."""
     whole = re.escape(dotted(path)) + r"[=.\[]"
     parents = (re.escape(dotted(path[:length])) + "=" for length in range(1, len(path)))
     return any(re.search(rf"(?:^|,)\s*{key}", text) for key in (whole, *parents))
@@ -103,34 +103,31 @@ def read_places(file: FilePath) -> tuple[ValuesFile, list[Problem]]:
 
     Repeated keys are warnings; the problems that are errors make the file unusable.
     """
-    name = str(file)
+    name, rule, line, column = str(file), "yaml", 0, 0
     try:
         text = file.read_bytes().decode("utf-8-sig")
+        roots = [root for root in _composed(text) if root.tag != _NULL]
+        root = roots[0] if roots and isinstance(roots[0], yaml.MappingNode) else None
+        return ValuesFile(name, root), list(_problems(name, text, roots))
     except UnicodeDecodeError:
-        return ValuesFile(name, None), [Problem(name, 0, 0, "", "is not UTF-8; save it as UTF-8", rule="yaml")]
+        message = "is not UTF-8; save it as UTF-8"
     except (OSError, ValueError) as error:
-        return ValuesFile(name, None), [Problem(name, 0, 0, "", _unreadable(error), rule="file")]
-    try:
-        if _depth(text) > MAX_DEPTH:
-            message = f"nested deeper than {MAX_DEPTH} levels"
-            return ValuesFile(name, None), [Problem(name, 0, 0, "", message, rule="yaml")]
-        roots = list(yaml.compose_all(text, Loader=_LOADER))
-        problems = list(_problems(name, text, roots))
+        message, rule = _unreadable(error), "file"
     except yaml.MarkedYAMLError as error:
-        return ValuesFile(name, None), [_syntax(name, text, error)]
+        line, column, message = _syntax(text, error)
     except yaml.YAMLError as error:
-        return ValuesFile(name, None), [Problem(name, 0, 0, "", " ".join(str(error).split()), rule="yaml")]
-    root = roots[0] if roots and isinstance(roots[0], yaml.MappingNode) else None
-    return ValuesFile(name, root), problems
+        message = " ".join(str(error).split())
+    return ValuesFile(name, None), [Problem(name, line, column, "", message, rule=rule)]
 
 
-def _depth(text: str) -> int:
-    """Return how deep the collections are nested; libyaml composes recursively and ends the process at its limit."""
-    depth = deepest = 0
+def _composed(text: str) -> list[yaml.Node]:
+    """Return the documents. libyaml composes recursively and ends the process at its limit: depth is counted first."""
+    depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        deepest = max(deepest, depth)
-    return deepest
+        if depth > MAX_DEPTH:
+            raise yaml.YAMLError(f"nested deeper than {MAX_DEPTH} levels")
+    return list(yaml.compose_all(text, Loader=_LOADER))
 
 
 def _step(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, yaml.Node | None]:
@@ -142,13 +139,9 @@ def _step(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, ya
     for key, value in reversed(node.value):
         if isinstance(key, yaml.ScalarNode) and key.value == step and key.tag != _MERGE:
             return key, value
-    for key, value in node.value:
-        if key.tag == _MERGE:
-            for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                found = _step(merged, step)
-                if found[0] is not None:
-                    return found
-    return None, None
+    merges = (value for key, value in node.value if key.tag == _MERGE)
+    merged = (one for value in merges for one in (value.value if isinstance(value, yaml.SequenceNode) else [value]))
+    return next((found for one in merged if (found := _step(one, step))[0] is not None), (None, None))
 
 
 def _unreadable(error: Exception) -> str:
@@ -160,34 +153,33 @@ def _unreadable(error: Exception) -> str:
     return f"cannot be read: {reason.lower()}"
 
 
-def _syntax(name: str, text: str, error: yaml.MarkedYAMLError) -> Problem:
+def _syntax(text: str, error: yaml.MarkedYAMLError) -> tuple[int, int, str]:
     mark, message = error.problem_mark, error.problem or "is not YAML"
     if mark is None:
-        return Problem(name, 0, 0, "", message, rule="yaml")
-    at = text.splitlines()[mark.line][mark.column :] if mark.line < len(text.splitlines()) else ""
+        return 0, 0, message
+    at = text[mark.index :]
     if at.startswith("\t"):
         message = "a tab cannot indent; use blanks"
     elif "undefined alias" in message:
         message = f"unknown anchor {re.split(r'[^A-Za-z0-9_-]', at.lstrip('*'))[0]!r} referenced"
     elif error.context:
         message = f"{error.context}, {message}"
-    return Problem(name, mark.line + 1, mark.column + 1, "", message, rule="yaml")
+    return mark.line + 1, mark.column + 1, message
 
 
 def _problems(name: str, text: str, roots: list[yaml.Node]) -> Iterator[Problem]:
-    filled = [root for root in roots if root.tag != _NULL]
-    if len(filled) > 1:
-        line = filled[1].start_mark.line  # its `---` is the line above
+    if len(roots) > 1:
+        line = roots[1].start_mark.line  # its `---` is the line above
         message = "holds several documents: Helm 3 reads the first, Helm 4 merges all; keep one"
         yield Problem(name, line, 1, "", message, rule="yaml")
-    for root in filled[:1]:
+    for root in roots[:1]:
         if not isinstance(root, yaml.MappingNode):
             kind = "a list" if isinstance(root, yaml.SequenceNode) else repr(root.value)
             yield _problem(name, root, f"holds {kind}, need a mapping of `key: value`")
         for node in _nodes(root, set()):
             if isinstance(node, yaml.MappingNode):
                 yield from _keys(name, node)
-            elif message := _scalar(node, text):
+            elif isinstance(node, yaml.ScalarNode) and (message := _scalar(node, text)):
                 yield _problem(name, node, message)
 
 
@@ -195,10 +187,8 @@ def _problem(name: str, node: yaml.Node, message: str) -> Problem:
     return Problem(name, node.start_mark.line + 1, node.start_mark.column + 1, "", message, rule="yaml")
 
 
-def _scalar(node: yaml.Node, text: str) -> str:
+def _scalar(node: yaml.ScalarNode, text: str) -> str:
     """Return why a scalar is refused, or read differently by Helm 3 and Helm 4; empty for all others."""
-    if not isinstance(node, yaml.ScalarNode):
-        return ""
     if node.tag == _FLOAT and not node.style and _NO_NUMBER.fullmatch(node.value):
         return f"{node.value} is no number that JSON can hold, so Helm refuses it"
     if node.style in ("|", ">") and node.end_mark.index == len(text) and not text.endswith("\n"):
@@ -213,12 +203,9 @@ def _nodes(node: yaml.Node, seen: set[int]) -> Iterator[yaml.Node]:
         return
     seen.add(id(node))
     yield node
-    if isinstance(node, yaml.MappingNode):
-        for _, value in node.value:
-            yield from _nodes(value, seen)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _nodes(item, seen)
+    children = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else node.value
+    for child in children if isinstance(node, yaml.CollectionNode) else ():
+        yield from _nodes(child, seen)
 
 
 def _keys(name: str, node: yaml.MappingNode) -> Iterator[Problem]:
