@@ -11,7 +11,7 @@ import pytest
 from vlm_sft.ddp_check import run
 from vlm_sft.errors import UserError
 
-LAST = "error: ddp-check: failed; the first line above that begins with `error: rank` names the phase\n"
+LAST = "error: ddp-check: failed; the first line above with `error: rank` names the phase\n"
 
 
 def ddp_check(*options: str, **env: str) -> subprocess.CompletedProcess[str]:

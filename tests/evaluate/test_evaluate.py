@@ -28,7 +28,7 @@ def test_a_missing_or_unfinished_run_is_refused_and_not_retried(tmp_path: Path) 
     (tmp_path / "run_report.json").write_text('{"status": "stopped"}')
     ended = evaluate(tmp_path, config)
     assert ended.returncode == 42
-    assert ended.stderr.endswith("status is stopped, need finished; wait for the end of the training\n")
+    assert ended.stderr.endswith("status is stopped, need finished; resume the training\n")
 
 
 def finish(tmp_path: Path) -> Path:
@@ -60,7 +60,7 @@ def test_shards_are_evaluated_from_their_export(tmp_path: Path) -> None:
     assert ended.returncode == 42
     assert (
         ended.stderr
-        == f"error: {checkpoint}: has only shards, which ms-swift cannot load; run `vlm-sft export {tmp_path}` first\n"
+        == f"error: {checkpoint}: shards, which ms-swift cannot load; run `vlm-sft export {tmp_path}` first\n"
     )
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "export.json").write_text(json.dumps({"checkpoint": str(checkpoint)}))

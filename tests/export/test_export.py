@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from vlm_sft.errors import ConfigError, UserError
 from vlm_sft.export import run
+from vlm_sft.launch import gpus
 from vlm_sft.runs.finished_run import exported
 
 Call = tuple[str, str, dict[str, Any], dict[str, str]]
@@ -93,7 +94,7 @@ def test_whole_weights_are_linked_without_the_optimizer(tmp_path: Path, calls: l
 def test_megatron_s_weights_are_converted(
     tmp_path: Path, calls: list[Call], tuner: str, source: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "visible_gpus", lambda: ["H100"] * 2)
+    monkeypatch.setattr(gpus, "visible_gpus", lambda: ["H100"] * 2)
     checkpoint = finished(tmp_path, "latest_checkpointed_iteration.txt")
     (checkpoint / "args.json").write_text(json.dumps({"tuner_type": tuner}))
     run.export(tmp_path, 2, print)
@@ -123,7 +124,7 @@ def test_a_failure_leaves_no_export(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UserError, match="the export has no weights"):
         run.export(tmp_path, 0, print)
     monkeypatch.setattr(run, "run_swift", lambda *_, **__: (tmp_path / "none" / "x").write_text(""))
-    with pytest.raises(UserError, match="No such file or directory; the export needs free space for the whole model"):
+    with pytest.raises(UserError, match="No such file or directory; the export needs space for the whole model"):
         run.export(tmp_path, 0, print)
     assert not (tmp_path / "export").exists()
 

@@ -39,7 +39,7 @@ def test_whole_weights_and_other_models_are_served_as_they_are(tmp_path: Path) -
 
 def test_an_unfinished_training_is_refused_and_not_retried(tmp_path: Path) -> None:
     run_directory(tmp_path, "adapter_config.json", status="stopped")
-    with pytest.raises(ConfigError, match="status is stopped, need finished; wait for the end of the training"):
+    with pytest.raises(ConfigError, match="status is stopped, need finished; resume the training"):
         cli.chosen(str(tmp_path))
 
 

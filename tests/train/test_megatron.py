@@ -63,7 +63,7 @@ def test_a_complete_checkpoint_of_megatron_is_resumed_from(checkpoint: Path) -> 
         ("iter_0000020/.metadata", "iter_0000020/.metadata is missing or empty"),
         ("iter_0000020/metadata.json", "iter_0000020/metadata.json is missing or empty"),
         ("iter_0000020/common.pt", "iter_0000020/common.pt is missing or empty"),
-        ("iter_0000020/__1_0.distcp", "iter_0000020 has missing or empty shards"),
+        ("iter_0000020/__1_0.distcp", "iter_0000020 lacks shards"),
     ],
 )
 def test_an_incomplete_checkpoint_of_megatron_is_skipped(checkpoint: Path, name: str, problem: str) -> None:
@@ -133,7 +133,7 @@ def trained(plugin: Any, at_step: Callable[[int], None]) -> list[int]:
         iteration=0, consumed_train_samples=0, should_save=False, should_eval=False, should_log=False,
         best_model_checkpoint=None,
     )  # fmt: skip
-    trainer = SimpleNamespace(args=args, state=state, wrapped_models=[plugin.torch.nn.Linear(2, 3)])
+    trainer = SimpleNamespace(args=args, state=state, wrapped_models=[sys.modules["torch"].nn.Linear(2, 3)])
     order = ("run_recorder", "stop_on_request", "default_flow")
     callbacks = [plugin.megatron_callbacks_map[name](trainer) for name in order]
 

@@ -79,7 +79,7 @@ def test_a_resumed_run_refuses_data_that_changed(make_checkpoint: Callable[..., 
 def test_a_missing_report_is_reported(tmp_path: Path) -> None:
     ended = vlm_sft("report", str(tmp_path))
     assert ended.returncode == 1
-    problem = "missing or unreadable; wait for the end of the run, or give a run directory"
+    problem = "missing or unreadable; wait until the run ends, or give a run directory"
     assert ended.stderr == f"error: {tmp_path}/run_report.json: {problem}\n"
 
 

@@ -1,9 +1,7 @@
 """`vlm-sft release`: lets a held Job start, from inside a pod whose service account may patch only that Job.
 
-The live object shows how it is held:
-- by `spec.suspend`,
-- by Kueue's annotation `admission-gated-by`,
-- or by a missing queue label, whose value is stored in the annotation `vlm-sft/queue-name`.
+The live object shows how it is held: by `spec.suspend`, by Kueue's annotation `admission-gated-by`, or by a missing
+queue label, whose value is stored in the annotation `vlm-sft/queue-name`.
 """
 
 import click
@@ -20,9 +18,7 @@ FINISHED = ("Complete", "Completed")  # of Jobs and TrainJobs; of JobSets
 
 @click.command()
 @click.argument("target", metavar="KIND/NAME")
-@click.option(
-    "--after", metavar="KIND/NAME", help="Release KIND/NAME only if this one is complete; else it stays held."
-)
+@click.option("--after", metavar="KIND/NAME", help="Release it only if this object is complete; else it stays held.")
 def release(target: str, after: str | None) -> None:
     """Let a held Job start: job/NAME, jobset/NAME or trainjob/NAME. A Job that is not held is left as it is."""
     release_job(target, after)
@@ -95,8 +91,6 @@ def _disown(api: Api, target: str, live: Object) -> None:
                 if error.status not in (409, 422):  # changed by another client in between
                     raise
                 live = api.get(target)
-        click.echo(
-            f"{target}: changes too fast to remove our ownership; a rollback may need --force-conflicts", err=True
-        )
+        click.echo(f"{target}: changes too fast to disown its field; a rollback may need --force-conflicts", err=True)
     except UserError as error:
         click.echo(f"{target}: {error}; a rollback may need --force-conflicts", err=True)

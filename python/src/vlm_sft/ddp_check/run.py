@@ -1,4 +1,4 @@
-"""The check on one node: starts one process per rank, waits with a time limit, and prints what they found.
+"""The check on one node: starts one process per rank, waits with a time limit, and combines their results.
 
 The ranks are started without torchrun, because its own rendezvous and restarts would hide the cause of a failure.
 """
@@ -107,9 +107,7 @@ def _wait(processes: list[subprocess.Popen[bytes]], limit_s: float, group: Group
             log(f"error: rank {group.node_rank * group.processes + local}: ended by {name}{hint}")
     if any(process.poll() != 0 for process in processes):
         limit = "" if any(process.poll() for process in processes) else f" after {limit_s:.0f} s"
-        raise UserError(
-            f"ddp-check: failed{limit}; the first line above that begins with `error: rank` names the phase"
-        )
+        raise UserError(f"ddp-check: failed{limit}; the first line above with `error: rank` names the phase")
 
 
 def bus_bandwidth_gib_s(size_bytes: int, seconds: float, ranks: int) -> float:

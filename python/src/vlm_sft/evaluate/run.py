@@ -11,7 +11,7 @@ from typing import Any
 from vlm_sft.atomic_file import atomic_write
 from vlm_sft.errors import ConfigError, UserError
 from vlm_sft.evaluate.scores import Scores, score, table
-from vlm_sft.launch.gpus import visible_gpus
+from vlm_sft.launch.gpus import need_gpus
 from vlm_sft.launch.swift_command import run_swift
 from vlm_sft.runs.finished_run import finished_checkpoint, is_adapter, loadable
 from vlm_sft.runs.swift_config import SwiftConfig
@@ -31,8 +31,7 @@ def evaluate(config: SwiftConfig, run_dir: Path, gpus: int, log: Callable[[str],
     if not force and (former := _former(folder / "scores.json", identity)):
         log(f"{folder}: already finished with this checkpoint and config; --force repeats it")
         return table(Scores(**{key: former[key] for key in Scores.__dataclass_fields__}))
-    if gpus and len(visible_gpus()) < gpus:
-        raise UserError(f"GPUs: {len(visible_gpus())} visible, need {gpus}; look at `kubectl describe pod`")
+    need_gpus(gpus)
     folder.mkdir(exist_ok=True)
     predictions = _generate(config, model, folder, log)
     with predictions.open("rb") as lines:

@@ -13,23 +13,15 @@ from typing import Any
 
 from vlm_sft.errors import UserError
 from vlm_sft.launch.command import argv
-from vlm_sft.launch.gpus import visible_gpus
+from vlm_sft.launch.gpus import need_gpus
 from vlm_sft.launch.swift_command import run_command, run_swift
 from vlm_sft.runs.finished_run import EXPORT, MARKER, exported, finished_checkpoint, is_adapter, needs_conversion
 from vlm_sft.runs.megatron_checkpoint import TRACKER, is_of_megatron
 
 # Files of a checkpoint of whole weights that are not the model: optimizer, random states, the trainer's own state.
 NO_MODEL = (
-    "optimizer*",
-    "scheduler*",
-    "rng_state*",
-    "global_step*",
-    "iter_*",
-    TRACKER,
-    "trainer_state.json",
-    "training_args.bin",
-    "latest",
-    "zero_to_*.py",
+    *("optimizer*", "scheduler*", "rng_state*", "global_step*", "iter_*", TRACKER),
+    *("trainer_state.json", "training_args.bin", "latest", "zero_to_*.py"),
 )
 
 
@@ -44,8 +36,7 @@ def export(run_dir: Path, gpus: int, log: Callable[[str], None]) -> Path:
     if exported(run_dir, checkpoint):
         log(f"{folder}: already exported from this checkpoint")
         return folder
-    if gpus and len(visible_gpus()) < gpus:
-        raise UserError(f"GPUs: {len(visible_gpus())} visible, need {gpus}; look at `kubectl describe pod`")
+    need_gpus(gpus)
     temporary = run_dir / f"{EXPORT}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)  # of a pod that was lost
     log(f"exporting {checkpoint}")
@@ -57,9 +48,7 @@ def export(run_dir: Path, gpus: int, log: Callable[[str], None]) -> Path:
         shutil.rmtree(folder, ignore_errors=True)  # of an earlier checkpoint
         temporary.rename(folder)
     except OSError as error:
-        raise UserError(
-            f"{temporary}: {error.strerror}; the export needs free space for the whole model there"
-        ) from None
+        raise UserError(f"{temporary}: {error.strerror}; the export needs space for the whole model there") from None
     return folder
 
 

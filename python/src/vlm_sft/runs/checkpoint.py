@@ -17,9 +17,7 @@ from vlm_sft.runs import megatron_checkpoint
 NAME = re.compile(r"checkpoint-(\d+)")
 FSDP_SHARDS = "pytorch_model_fsdp_0"  # accelerate's name for the folder of FSDP2's shards
 INCOMPLETE, UNREADABLE = "incomplete", "unreadable"  # prefixes of renamed checkpoints
-CHECKSUM_LIMIT_BYTES = (
-    4 << 30
-)  # takes seconds, and fills the page cache for the ranks; of larger files only the zip directory is checked
+CHECKSUM_LIMIT_BYTES = 4 << 30  # read in seconds; of larger files only the zip directory is checked
 HEADER_LIMIT_BYTES = 100 << 20  # safetensors' own limit for its JSON header
 
 

@@ -14,7 +14,5 @@ def report(run_dir: Path) -> None:
     """Show the report of the run in RUN_DIR."""
     found = read_report(run_dir)
     if found is None:
-        raise UserError(
-            f"{run_dir / FILE}: missing or unreadable; wait for the end of the run, or give a run directory"
-        )
+        raise UserError(f"{run_dir / FILE}: missing or unreadable; wait until the run ends, or give a run directory")
     click.echo(table(found))

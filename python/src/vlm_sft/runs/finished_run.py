@@ -23,9 +23,7 @@ def finished_checkpoint(run_dir: Path) -> Path:
         way_out = "train first, or correct the run directory"
         raise ConfigError(f"{run_dir / FILE}: missing, so there is no finished run; {way_out}")
     if report.get("status") != "finished":
-        raise ConfigError(
-            f"{run_dir / FILE}: status is {report.get('status')}, need finished; wait for the end of the training"
-        )
+        raise ConfigError(f"{run_dir / FILE}: status is {report.get('status')}, need finished; resume the training")
     checkpoint = Path(str(report.get("checkpoint", "")))
     if not any(checkpoint.glob("*.safetensors")) and not needs_conversion(checkpoint):
         raise ConfigError(f"{checkpoint}: no weights (*.safetensors) there; restore the checkpoint, or train again")
@@ -56,9 +54,7 @@ def loadable(run_dir: Path, checkpoint: Path) -> Path:
     """
     found = exported(run_dir, checkpoint) if needs_conversion(checkpoint) else checkpoint
     if found is None:
-        raise ConfigError(
-            f"{checkpoint}: has only shards, which ms-swift cannot load; run `vlm-sft export {run_dir}` first"
-        )
+        raise ConfigError(f"{checkpoint}: shards, which ms-swift cannot load; run `vlm-sft export {run_dir}` first")
     return found
 
 

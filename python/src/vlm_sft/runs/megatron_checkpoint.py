@@ -37,11 +37,7 @@ def incomplete(checkpoint: Path) -> str | None:
         if not (states / name).is_file() or not (states / name).stat().st_size:
             return f"{states.name}/{name} is missing or empty"
     shards = list(states.glob("*.distcp"))
-    return (
-        None
-        if shards and all(shard.stat().st_size for shard in shards)
-        else f"{states.name} has missing or empty shards"
-    )
+    return None if shards and all(shard.stat().st_size for shard in shards) else f"{states.name} lacks shards"
 
 
 def resume_arguments(checkpoint: Path, tuner_type: str) -> dict[str, Any]:

@@ -14,15 +14,8 @@ from vlm_sft.atomic_file import atomic_write
 
 FILE = "run_report.json"
 PACKAGES = (
-    "vlm-sft",
-    "ms-swift",
-    "torch",
-    "transformers",
-    "peft",
-    "datasets",
-    "accelerate",
-    "deepspeed",
-    "liger-kernel",
+    *("vlm-sft", "ms-swift", "torch", "transformers", "peft"),
+    *("datasets", "accelerate", "deepspeed", "liger-kernel"),
 )
 
 

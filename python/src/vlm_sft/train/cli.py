@@ -50,10 +50,7 @@ from vlm_sft.train.run import train as run_training
     help="Seconds until all nodes must be connected; covers image pulls and the start of new machines.",
 )
 @click.option(
-    "--then-release",
-    metavar="job/NAME",
-    multiple=True,
-    help="Held Job to release when this run is finished; repeatable.",
+    "--then-release", metavar="job/NAME", multiple=True, help="Held Job to release after this run; repeatable."
 )
 def train(
     config: Path,

@@ -14,13 +14,7 @@ from vlm_sft.runs.swift_config import SwiftConfig
 CGROUP = Path("/sys/fs/cgroup")
 GPU_MEMORY = ("OutOfMemoryError", "out of memory", "ALLOC_FAILED")  # from torch, the CUDA runtime, cuBLAS
 # torch.save hides why a write failed behind one of the last two messages (torch 2.15, seen with a file size limit).
-WRITE = (
-    "No space left on device",
-    "Disk quota exceeded",
-    "File too large",
-    "PytorchStreamWriter failed",
-    "unexpected pos",
-)
+WRITE = ("No space left on device", "Disk quota exceeded", "File too large", "StreamWriter failed", "unexpected pos")
 LOADS = ("_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_rng_state", "load_from_json")
 
 

@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -172,31 +172,10 @@ def _report(
     return RunReport(
         status=status,
         checkpoint=str(checkpoint) if checkpoint else "",
-        best_checkpoint=record["best_checkpoint"],
         resumed_from=str(resume_from) if resume_from else None,
         seconds=seconds,
         ddp=evidence(record),
         data=data_files(config),
         versions={**versions(), "python": record["python"], **({"cuda": record["cuda"]} if record["cuda"] else {})},
-        **{name: record[name] for name in _RECORDED},
+        **{field.name: record[field.name] for field in fields(RunReport) if field.name in record},
     )
-
-
-_RECORDED = (
-    "world_size",
-    "wrapper",
-    "effective_batch_size",
-    "batch_size_per_gpu",
-    "gradient_accumulation_steps",
-    "steps",
-    "max_steps",
-    "epochs",
-    "first_loss",
-    "last_loss",
-    "tokens",
-    "tokens_per_s",
-    "train_seconds",
-    "peak_memory_gib",
-    "peak_memory_of",
-    "trainable_parameters",
-)

@@ -4,14 +4,12 @@ That trainer counts no tokens and splits each weight, so its record has neither 
 """
 
 import os
-import sys
 import time
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from swift.megatron.callbacks import MegatronCallback, megatron_callbacks_map
-from vlm_sft.train.swift_plugin.run_recorder import ATTEMPT, gather, peak_memory_gib, write
+from vlm_sft.train.swift_plugin.run_recorder import ATTEMPT, gather, machine, write
 
 
 class RunRecorder(MegatronCallback):  # type: ignore[misc]
@@ -61,12 +59,9 @@ class RunRecorder(MegatronCallback):  # type: ignore[misc]
             "tokens": None,
             "tokens_per_s": None,
             "train_seconds": time.monotonic() - self.started_s,
-            "peak_memory_gib": gather(peak_memory_gib()),
-            "peak_memory_of": "gpu" if torch.cuda.is_available() else "process",
             "final_fingerprints": [None],
             "best_checkpoint": state.best_model_checkpoint,
-            "python": sys.version.split()[0],
-            "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+            **machine(),
         }
         if os.environ.get("LOCAL_RANK", "0") == "0":
             write("record.json", self.record)

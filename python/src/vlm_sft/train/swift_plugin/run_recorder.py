@@ -65,6 +65,17 @@ def peak_memory_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # ru_maxrss is in KiB on Linux
 
 
+def machine() -> dict[str, Any]:
+    """Return peak memory and versions for the record; all ranks must call it."""
+    cuda = torch.cuda.is_available()
+    return {
+        "peak_memory_gib": gather(peak_memory_gib()),
+        "peak_memory_of": "gpu" if cuda else "process",
+        "python": sys.version.split()[0],
+        "cuda": torch.version.cuda if cuda else None,
+    }
+
+
 def write(name: str, facts: dict[str, Any]) -> None:
     """Write a file into this attempt's folder, whole or not at all."""
     temporary = ATTEMPT / f"{name}.tmp"
@@ -151,12 +162,9 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
             "tokens": int(state.num_input_tokens_seen),
             "tokens_per_s": tokens / seconds,
             "train_seconds": seconds,
-            "peak_memory_gib": gather(peak_memory_gib()),
-            "peak_memory_of": "gpu" if torch.cuda.is_available() else "process",
             "final_fingerprints": gather(fingerprint(_trainable(kwargs["model"]))),
             "best_checkpoint": state.best_model_checkpoint,
-            "python": sys.version.split()[0],
-            "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+            **machine(),
         }
         if state.is_local_process_zero:
             write("record.json", self.record)
