@@ -15,7 +15,7 @@ from vlm_sft.genvalues.advice.training import training_advice
 from vlm_sft.genvalues.rules.chart_rules import RELEASE_NAME, corrected, findings, release_name_problem
 from vlm_sft.genvalues.rules.explain import explain
 from vlm_sft.genvalues.rules.policy import policies_beside
-from vlm_sft.genvalues.rules.schema import Violation, violations
+from vlm_sft.genvalues.rules.schema import Violation, validator_class, violations
 from vlm_sft.genvalues.sizing.train_config import TrainConfig, train_config
 from vlm_sft.genvalues.values.chart import Chart
 from vlm_sft.genvalues.values.helm import RELEASE, HelmError, Inputs, Rendering, Setting
@@ -76,10 +76,12 @@ def load_experiment(
     problems = [problem for _, found in read for problem in found]
     if any(problem.severity == "error" for problem in problems):
         return Experiment(str(path), None, places, problems=sorted(set(problems)))
-    with ThreadPoolExecutor(1) as pool:  # both calls of Helm at the same time
+    with ThreadPoolExecutor(2) as pool:
+        merged = pool.submit(chart.helm.merged, inputs)
         rendered = pool.submit(chart.helm.rendered, inputs, release or RELEASE)
+        validator_class()
         try:
-            values = chart.in_order(chart.helm.merged(inputs))
+            values = chart.in_order(merged.result())
         except HelmError as error:
             unread = _unread(str(error), inputs)
             return Experiment(str(path), None, places, problems=sorted({*problems, unread}))

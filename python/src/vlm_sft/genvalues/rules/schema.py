@@ -4,6 +4,8 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from vlm_sft.genvalues.values.chart import Schema
@@ -12,22 +14,23 @@ from vlm_sft.genvalues.values.places import Path
 if TYPE_CHECKING:
     from jsonschema import Draft7Validator, ValidationError
 
-# Where installed (Jupyter brings them), jsonschema imports these for `format`, which takes a second; no schema has it.
-_FORMAT_CHECKERS = ("rfc3987_syntax", "isoduration", "fqdn", "webcolors")
+# jsonschema imports these for `format` where Jupyter has installed them: a second, and no schema here has `format`.
+_FORMAT_CHECKERS = ("rfc3987_syntax", "rfc3986_validator", "isoduration", "fqdn", "webcolors", "uri_template")
+_LOCK = Lock()
 
 
-def _import_draft7() -> "type[Draft7Validator]":
-    hidden = [name for name in _FORMAT_CHECKERS if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: cannot be imported
-    try:
-        from jsonschema import Draft7Validator
-    finally:
-        for name in hidden:
-            del sys.modules[name]
+@cache
+def validator_class() -> "type[Draft7Validator]":
+    """Import jsonschema, which takes 0.2 s, and return its validator; `genvalues` calls it while Helm runs."""
+    with _LOCK:
+        hidden = [name for name in _FORMAT_CHECKERS if name not in sys.modules]
+        sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: cannot be imported
+        try:
+            from jsonschema import Draft7Validator
+        finally:
+            for name in hidden:
+                del sys.modules[name]
     return Draft7Validator
-
-
-_DRAFT7 = _import_draft7()
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Violation:
 
 def violations(schema: Schema, values: Any) -> list[Violation]:  # noqa: ANN401 - a JSON value may be anything
     """Return everything about `values` that `schema` (JSON Schema draft-07) forbids."""
-    return [found for error in _DRAFT7(schema).iter_errors(values) for found in _violations(error, ())]
+    return [found for error in validator_class()(schema).iter_errors(values) for found in _violations(error, ())]
 
 
 def resolved(schema: Schema, root: Schema) -> Schema:
