@@ -30,7 +30,7 @@ def test_each_metric_has_a_mean_and_bleu_one_for_each_order() -> None:
     figures = score(
         [line(response="a red cup stands", labels="a red cup stands"), line(response="x", labels="y")]
     ).figures
-    assert list(figures) == ["exact_match", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d"]
+    assert figures.keys() >= {"exact_match", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d"}
     assert figures["exact_match"] == 0.5
     assert figures["bleu_1"] == pytest.approx(0.5, abs=1e-6)
 
