@@ -120,7 +120,7 @@ def held_out_errors(old_left_out: bool) -> tuple[float, float]:
         if not (old_left_out and is_old(case)):
             run = run_of_published(case, published["configs"])
             peak = estimate(run)
-            changing = peak.activations_gib + peak.logits_gib + peak.vision_gib
+            changing = sum(peak.parts[name] for name in ("activations", "logits", "vision tower"))
             rows.append((case["source"], case["measured_gib"], peak.allocated_gib, changing, plain_sum_gib(run)))
     slacks = [(fixed / 2, share / 20) for fixed in range(12) for share in range(9)]
     factors = [1 + step / 100 for step in range(50)]

@@ -55,8 +55,8 @@ def test_lora_settings_with_full_tuning_are_reported_each_at_its_line(tmp_path: 
     file.write_text((ROOT / "values" / "fire-4gpu.yaml").read_text().replace("tuner_type: lora", "tuner_type: full"))
     problems = load_experiment(load_chart(ROOT / "charts" / "vlm-sft"), file, [], []).problems
     assert [(p.line, p.key) for p in problems if p.severity == "error"] == [
-        (32, "train.args.lora_rank"),
-        (33, "train.args.lora_alpha"),
-        (34, "train.args.lora_dropout"),
-        (35, "train.args.target_modules"),
+        (33, "train.args.lora_rank"),
+        (34, "train.args.lora_alpha"),
+        (35, "train.args.lora_dropout"),
+        (36, "train.args.target_modules"),
     ]

@@ -189,7 +189,7 @@ def test_nothing_is_written_over_without_force(tmp_path: Path) -> None:
         ("x", {"dataset": "fire"}, 1, "error: --model: Qwen/Qwen3-8B sees no images, and fire has one in every row; use e.g. Qwen/Qwen3-VL-8B-Instruct\n"),
         ("X", {}, 1, "error: NAME: X, need lower-case letters, digits and -, a letter first, at most 40 characters; choose another\n"),
         ("x", {"out": "/nowhere"}, 1, "error: --out: /nowhere is no folder; make it, or name another\n"),
-        ("x", {"gpu": "a100"}, 1, "error: --gpu: 'a100' comes in several sizes; say a100-40g or a100-80g\n"),
+        ("x", {"gpu": "a100"}, 1, "error: --gpu: 'a100' comes in several sizes; use a100-40g or a100-80g\n"),
         ("x", {"gpus": 17}, 2, "Invalid value for '--gpus': 17 is not in the range 1<=x<=16"),
         ("x", {"model": None, "target": None}, 2, "Error: missing --model, --target: give them, or run in a terminal\n"),
         ("x", {"model": "not a hub id"}, 1, "error: model.id: "),

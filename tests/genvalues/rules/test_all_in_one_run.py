@@ -19,8 +19,7 @@ EXPECTED = [
     'train.sharding: got "zero4" (string), need one of "ddp", "zero2", "zero3", "fsdp2"; did you mean zero3?',
     "train.args.lora_rnk: swift sft of ms-swift 4.6.0 has no such argument; did you mean train.args.lora_rank?",
     "train.resources.requests.cpu: 320 is more than the limit of 64; raise the limit, or lower the request",
-    "train.shmSize: 640Gi is more than the memory limit of 256Gi, which it counts against; make it smaller, or raise "
-    "the limit",
+    "train.shmSize: 640Gi is more than the memory limit of 256Gi, which includes it; lower it, or raise the limit",
 ]
 
 

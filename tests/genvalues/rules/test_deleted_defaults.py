@@ -72,7 +72,7 @@ def test_a_null_is_reported_at_its_line_together_with_the_rest(tmp_path: Path) -
     file.write_text("\n".join(lines).replace("effectiveBatchSize: 64", "effectiveBatchSize: 63"))
     reported = load_experiment(load_chart(ROOT / "charts" / "vlm-sft"), file, [], []).problems
     assert [(p.line, p.text) for p in reported] == [
-        (28, "train.effectiveBatchSize: 63 is not a multiple of 4 (1 per GPU x 4 GPUs); use 60 or 64"),
+        (29, "train.effectiveBatchSize: 63 is not a multiple of 4 (1 per GPU x 4 GPUs); use 60 or 64"),
         (
             at + 1,
             "train.env: null deletes the chart's default, which its templates need; remove the line, or give a value",

@@ -53,7 +53,7 @@ def test_nothing_is_suggested_where_nothing_helps() -> None:
 
 
 def test_a_gpu_of_several_sizes_asks_which() -> None:
-    with pytest.raises(UserError, match=r"^--gpu: 'a100' comes in several sizes; say a100-40g or a100-80g$"):
+    with pytest.raises(UserError, match=r"^--gpu: 'a100' comes in several sizes; use a100-40g or a100-80g$"):
         find_gpu("a100")
 
 

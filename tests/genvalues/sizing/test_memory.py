@@ -91,7 +91,7 @@ def test_a_layer_saves_what_the_derivation_states(tuner: Lora | None, expected: 
 
 def test_parts_add_up_to_the_expected_peak() -> None:
     peak = estimate(RunShape(QWEN3, 4096, gpus_per_node=2, sharding="zero2"))
-    assert sum(peak.parts().values()) == pytest.approx(peak.expected_gib)
+    assert sum(peak.parts.values()) == pytest.approx(peak.expected_gib)
     assert peak.low_gib < peak.expected_gib < peak.high_gib
     assert peak.allocated_gib < peak.reserved_gib < peak.expected_gib
 

@@ -121,7 +121,7 @@ def _chart_problems(
     chart: Chart, places: Places, wrong: Sequence[Violation], rendering: Rendering, release: str | None
 ) -> Iterator[Problem]:
     """Yield what the chart's `fail`s refuse, or whatever else makes Helm refuse values that the schema allows."""
-    if release and (message := release_name_problem(chart, release, rendering)):
+    if release and (message := release_name_problem(chart, release, None if wrong else rendering)):
         yield Problem("--release", 0, 0, RELEASE_NAME, message, rule="chart")
         rendering = chart.helm.rendered(places.inputs)
     if wrong:

@@ -22,7 +22,10 @@ def values_text(schema: str, question: str, verdict: str, values: Mapping[str, A
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes whatever one of the YAML readers takes for something else than text; writes 1.0e-4 as such."""
+    """Quotes whatever one of the YAML readers takes for something else than text; writes 1.0e-4, and indents lists."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401 - a YAML value may be anything
         return True

@@ -8,11 +8,12 @@ import os
 import re
 import shutil
 import subprocess
+import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 from vlm_sft.errors import UserError
@@ -70,7 +71,6 @@ class Helm:
 
     binary: str
     chart: Path
-    _folder: TemporaryDirectory[str] = field(default_factory=lambda: TemporaryDirectory(prefix="genvalues-"))
 
     def merged(self, inputs: Inputs) -> dict[str, Any]:
         """Return the merged values.
@@ -94,7 +94,8 @@ class Helm:
 
     @cached_property
     def _printing_chart(self) -> Path:
-        folder = Path(self._folder.name)
+        folder = Path(mkdtemp(prefix="genvalues-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         (folder / "templates").mkdir()
         (folder / "Chart.yaml").write_text("apiVersion: v2\nname: values\nversion: 0.1.0\n", encoding="utf-8")
         (folder / "values.yaml").write_bytes((self.chart / "values.yaml").read_bytes())
