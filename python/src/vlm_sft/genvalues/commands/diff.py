@@ -10,8 +10,7 @@ from vlm_sft.genvalues.commands import report_format
 from vlm_sft.genvalues.commands.options import FILE, Chosen, values_options
 from vlm_sft.genvalues.commands.run_diff import run_diff
 
-EXIT_DIFFERENT = 1
-EXIT_TROUBLE = 2
+EXIT_DIFFERENT, EXIT_TROUBLE = 1, 2
 
 
 @click.command()

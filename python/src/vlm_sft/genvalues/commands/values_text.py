@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 
-WIDTH = 118  # characters of a comment line
 _PLAIN = re.compile(r"(?!(y|n|yes|no|on|off|true|false|null)$)[a-z/][a-z0-9_./-]*", re.IGNORECASE)  # text to every YAML
 
 
@@ -15,7 +14,7 @@ def values_text(schema: str, question: str, verdict: str, values: Mapping[str, A
     """Return the file; `schema` is the path from the file to the schema, `batch` the effective batch as its product."""
     head = [f"# yaml-language-server: $schema={schema}"]
     for text in (f"Question: {question}", f"Estimate: {verdict}"):
-        head += textwrap.wrap(" ".join(text.split()), WIDTH, initial_indent="# ", subsequent_indent="# ")
+        head += textwrap.wrap(" ".join(text.split()), 118, initial_indent="# ", subsequent_indent="# ")
         head[-1] += "   # Result: pending" if text.startswith("Question") else ""
     body = yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, width=10**6, allow_unicode=True)
     return "\n".join(head) + "\n" + re.sub(r"(effectiveBatchSize: \d+)", rf"\1  # {batch}", body)

@@ -24,7 +24,6 @@ KUBE_VERSION = "1.31"  # the chart's floor: what is rendered here is the same on
 _PRINT_VALUES = "{{ .Values | toJson }}\n"
 _FAIL = re.compile(r"execution error at \([^)]*\): \n(.*?)(?:\n\n|\Z)", re.DOTALL)
 _ERROR = re.compile(r"^Error: (.*)", re.MULTILINE | re.DOTALL)
-_HINT = "\n\nUse --debug flag"
 
 
 class HelmError(Exception):
@@ -128,4 +127,4 @@ def find_helm(given: str | None, places: Sequence[Path] = ()) -> str:
 
 def _error(stderr: str) -> str:
     found = _ERROR.search(stderr)
-    return (found[1] if found else stderr).partition(_HINT)[0].strip()
+    return (found[1] if found else stderr).partition("\n\nUse --debug flag")[0].strip()
