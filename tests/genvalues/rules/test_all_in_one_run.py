@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from vlm_sft.genvalues.experiment import load_experiment
+from vlm_sft.genvalues.values.chart import Chart
+
 ROOT = Path(__file__).parents[3]
 MISTAKES = [
     ("effectiveBatchSize: 64", "effectiveBatchSize: 63"),
@@ -68,3 +72,18 @@ def test_a_misspelt_key_counts_for_the_rest_as_what_it_was_meant_to_be(tmp_path:
         "train.gpuPerNode: no such key; did you mean train.gpusPerNode?",
         "train.effectiveBatchSize: 63 is not a multiple of 4 (1 per GPU x 4 GPUs); use 60 or 64",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("x: 1\ntrain: {effectiveBatchSize: 63, gpusPerNode: 2}\n", ["x", "train.effectiveBatchSize"]),
+        ("trian: {a: 1}\ntrain: {effectiveBatchSize: 63, gpusPerNode: 2, env: {NNODES: 3}}\n",
+         ["trian", "train.effectiveBatchSize", "train.env.NNODES"]),
+        ("dataset: fire\ntrain: {effectiveBatchSize: 63, gpusPerNode: 2}\n", ["dataset", "train.effectiveBatchSize"]),
+        ("train: {env: {my-var: 1}, effectiveBatchSize: 16}\n", ["train.env.my-var"]),
+    ],
+)  # fmt: skip
+def test_an_unknown_key_hides_no_mistake_beside_it(text: str, keys: list[str], chart: Chart, tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text(f"model: {{id: a/b}}\nprepare: {{dataset: fire}}\n{text}")
+    assert [problem.key for problem in load_experiment(chart, tmp_path / "v.yaml").problems] == keys

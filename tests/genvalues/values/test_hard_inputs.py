@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from vlm_sft.errors import UserError
 from vlm_sft.genvalues.experiment import load_experiment
 from vlm_sft.genvalues.values.chart import Chart, load_chart
 from vlm_sft.genvalues.values.helm import Setting
@@ -120,3 +121,33 @@ def test_set_file_sets_a_file_s_text(mini: Chart, tmp_path: Path) -> None:
     experiment = load_experiment(mini, tmp_path / "v.yaml", (), (setting,))
     assert experiment.values is not None
     assert experiment.values["model"]["revision"] == "v2"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "---\n---\nmodel: {id: a/b}\n",
+            "holds several documents: Helm 3 reads the first, Helm 4 merges all; keep one",
+        ),
+        ("%YAML 1.1\n---\nmodel: {id: a/b}\n", "Helm cannot read it: did not find expected <document start>"),
+    ],
+)
+def test_what_the_helms_read_differently_is_refused(mini: Chart, tmp_path: Path, text: str, message: str) -> None:
+    assert [problem.message for problem in problems(mini, tmp_path, text.encode())] == [message]
+
+
+@pytest.mark.parametrize(("program", "message"), [("true", "prints no values"), ("text", "cannot be run: ")])
+def test_a_program_that_is_not_helm_is_named(program: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no program")
+    (tmp_path / "text").chmod(0o755)
+    (tmp_path / "v.yaml").write_text("model: {id: a/b}\n")
+    path = str(tmp_path / "text") if program == "text" else program
+    with pytest.raises(UserError, match=f"^--helm: .*{program}: {message}"):
+        load_experiment(load_chart(MINI, path), tmp_path / "v.yaml")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(mini: Chart, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (problem,) = load_experiment(mini, tmp_path / "pipe.yaml").problems
+    assert problem.message == "cannot be read: is a pipe or a device; give a regular file"

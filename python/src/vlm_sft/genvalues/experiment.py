@@ -125,10 +125,10 @@ def _chart_problems(
         yield Problem("--release", 0, 0, RELEASE_NAME, message, rule="chart")
         rendering = chart.helm.rendered(places.inputs)
     if wrong:
-        rendering = chart.helm.rendered(corrected(chart, places.inputs, wrong), schema=False)
+        rendering = chart.helm.rendered(corrected(chart, places, wrong), schema=False)
     elif rendering.error:
         yield _problem(places, (), f"Helm refuses these values: {rendering.error}", "chart")
-    for path, message in findings(rendering, wrong):
+    for path, message in findings(rendering, wrong, places):
         yield _problem(places, path, message, "chart")
 
 
@@ -166,6 +166,7 @@ def _unread(error: str, inputs: Inputs) -> Problem:
             " ".join([form, *given[:1]]) if len(given) == 1 else form, 0, 0, "", message + way_out, rule="set"
         )
     file = next((str(file) for file in inputs.files if error.startswith(f"failed to parse {file}: ")), "")
-    found = re.search(r"yaml: (?:line (\d+): )?(.*)", error, re.DOTALL)
-    line, message = (int(found[1] or 0), found[2]) if found else (0, error.removeprefix(f"failed to parse {file}: "))
+    error = error.removeprefix(f"failed to parse {file}: ")
+    found = re.search(r"(?<!\S)yaml: (?:line (\d+): )?(.*)", error, re.DOTALL)
+    line, message = (int(found[1] or 0), found[2]) if found else (0, error)
     return Problem(file, line, 0, "", f"Helm cannot read it: {message}", rule="yaml")

@@ -11,17 +11,17 @@ from typing import Any
 from vlm_sft.genvalues.rules.schema import Violation
 from vlm_sft.genvalues.values.chart import Chart
 from vlm_sft.genvalues.values.helm import Inputs, Rendering, Setting
-from vlm_sft.genvalues.values.places import Path, dotted
+from vlm_sft.genvalues.values.places import Path, Places, dotted
 from vlm_sft.suggest import closest
 
 Finding = tuple[Path, str]
 RELEASE_NAME = "release name"  # the key of messages about `helm install NAME`
 
 
-def findings(rendering: Rendering, wrong: Sequence[Violation] = ()) -> Iterator[Finding]:
+def findings(rendering: Rendering, wrong: Sequence[Violation] = (), places: Places | None = None) -> Iterator[Finding]:
     """Yield path and message of each `fail` line, except those that follow from a wrong value."""
-    explained = [place for violation in wrong for place in (violation.path, meant(violation)) if place]
-    names = [dotted(place) for place in explained]
+    explained = [place for violation in wrong for place in (violation.path, meant(violation, places)) if place]
+    names = [dotted(place) for place in explained if len(place) > 1]  # one word can stand in any message
     for line in rendering.failures:
         key, _, message = line.partition(": ")
         path: Path = (key,) if key == RELEASE_NAME else tuple(key.split("."))
@@ -38,11 +38,11 @@ def release_name_problem(chart: Chart, name: str, rendering: Rendering | None = 
     return next((message for path, message in findings(rendering) if path == (RELEASE_NAME,)), "")
 
 
-def corrected(chart: Chart, inputs: Inputs, wrong: Sequence[Violation]) -> Inputs:
+def corrected(chart: Chart, places: Places, wrong: Sequence[Violation]) -> Inputs:
     """Return the inputs with options that replace each wrong value."""
     settings = []
     for violation in wrong:
-        place = meant(violation)
+        place = meant(violation, places)
         if violation.keyword == "additionalProperties":
             settings.append(_setting(violation.path, None))
         if place is not None and place != violation.path:  # a misspelt key
@@ -53,15 +53,19 @@ def corrected(chart: Chart, inputs: Inputs, wrong: Sequence[Violation]) -> Input
             is_quantity = violation.path[-2:-1] in (("requests",), ("limits",))  # compared with its neighbour only
             default = None if is_quantity else _default(chart.defaults, violation.path)
             settings.append(_setting(violation.path, default))
-    return Inputs(inputs.files, (*inputs.settings, *settings))
+    return Inputs(places.inputs.files, (*places.inputs.settings, *settings))
 
 
-def meant(violation: Violation) -> Path | None:
-    """Return the path that the value was probably meant for: of the key it misspells, or its own for a choice."""
+def meant(violation: Violation, places: Places | None) -> Path | None:
+    """Return the path that the value was probably meant for: of the key it misspells, or its own for a choice.
+
+    A key that the user has written too is not the one that was misspelt.
+    """
     *parents, key = violation.path or ("",)
     if violation.keyword == "additionalProperties":
         guess = closest(str(key), violation.schema.get("properties", {}))
-        return (*parents, guess) if guess else None
+        is_free = guess and not (places and places.written((*parents, guess)))
+        return (*parents, guess) if guess and is_free else None
     is_choice = violation.keyword == "enum" and closest(str(violation.got), _choices(violation))
     return violation.path if is_choice else None
 

@@ -29,7 +29,9 @@ _FEW_KEYS = 12  # as many keys fit on one line
 def explain(violation: Violation, root: Schema, from_set: bool = False) -> tuple[Path, str]:
     """Return the path to point at and the message; `from_set`: the value came from `--set`."""
     keyword = violation.keyword
-    if keyword in ("additionalProperties", "propertyNames"):
+    if keyword == "propertyNames":
+        return violation.path, f"is no name for a key here{_needs(violation.schema, root, ', need ')}"
+    if keyword == "additionalProperties":
         return violation.path, _unknown_key(violation, root)
     if keyword == "required":
         return violation.path, f"is missing{_needs(_property(violation, root), root, '; need ')}"

@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass
 
-DEFAULT_LARGEST_BATCH = 16  # per GPU, the largest that is suggested
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -62,7 +60,7 @@ def megatron_steps(samples: int, batch: Batch, epochs: float, train_iters: int =
     return Steps(rows // batch.effective, total, samples - rows)
 
 
-def reach(target: int, ranks: int, largest_per_gpu: int = DEFAULT_LARGEST_BATCH) -> list[Batch]:
+def reach(target: int, ranks: int, largest_per_gpu: int = 16) -> list[Batch]:
     """Return the settings that give the effective size `target`, else those nearest to it, smaller ones first.
 
     Among equals the larger per-GPU batch comes first: it needs fewer passes.

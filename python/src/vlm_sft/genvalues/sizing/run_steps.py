@@ -34,8 +34,7 @@ def steps_of(batch: Batch, samples: int | None, config: TrainConfig) -> int | No
     """Return the optimizer steps of the whole run, None when neither max_steps nor the samples are known."""
     if samples is not None:
         return counted_steps(batch, samples, config).total
-    given = max_steps_of(config)
-    return given if given > 0 else None
+    return max_steps_of(config) if max_steps_of(config) > 0 else None
 
 
 def samples_from_stats(path: Path) -> int:

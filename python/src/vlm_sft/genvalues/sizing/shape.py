@@ -12,15 +12,10 @@ Mlp = Literal["swiglu", "gelu"]  # gate, up and down, or two matrices
 # model_type of the text model -> (bias on q, k and v; RMSNorm on q and k)
 _LLAMA_LIKE = {
     "llama": (False, False),
-    "qwen2": (True, False),
-    "qwen2_5_vl": (True, False),
-    "qwen2_5_vl_text": (True, False),
-    "qwen3": (False, True),
-    "qwen3_moe": (False, True),
-    "qwen3_vl": (False, True),
-    "qwen3_vl_moe": (False, True),
-    "qwen3_vl_moe_text": (False, True),
-    "qwen3_vl_text": (False, True),
+    **dict.fromkeys(("qwen2", "qwen2_5_vl", "qwen2_5_vl_text"), (True, False)),
+    **dict.fromkeys(
+        ("qwen3", "qwen3_moe", "qwen3_vl", "qwen3_vl_moe", "qwen3_vl_moe_text", "qwen3_vl_text"), (False, True)
+    ),
 }
 _VISION = ("qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 

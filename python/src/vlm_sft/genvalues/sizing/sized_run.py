@@ -18,17 +18,13 @@ from vlm_sft.genvalues.sizing.train_config import TrainConfig
 _SHARED = tuple(f"{kind}_size" for kind in ("tensor_model_parallel", "pipeline_model_parallel", "context_parallel",
                                               "sequence_parallel"))  # fmt: skip
 FREEZES: dict[str, tuple[Group, bool]] = {
-    "freeze_llm": ("llm", False),
-    "freeze_vit": ("vit", True),
-    "freeze_aligner": ("aligner", True),
-}
+    "freeze_llm": ("llm", False), "freeze_vit": ("vit", True), "freeze_aligner": ("aligner", True),
+}  # fmt: skip
 ATTENTIONS: tuple[Attention, ...] = ("flash", "eager")
 # ms-swift's optim -> what it costs; anything else is taken as AdamW
 OPTIMIZERS: dict[str, Optimizer] = {
     "adamw_torch": "adamw_torch",
-    "adamw_8bit": "adamw_8bit",
-    "adamw_bnb_8bit": "adamw_8bit",
-    "paged_adamw_8bit": "adamw_8bit",
+    **dict.fromkeys(("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit"), "adamw_8bit"),
     "sgd": "sgd",
 }
 
@@ -45,7 +41,7 @@ class RowOverrides:
 def batch_of(config: TrainConfig) -> Batch:
     """Return the factors of the effective batch."""
     shared = prod(config.argument(name, 1) for name in _SHARED)
-    ranks = config.gpus * config.nodes // shared
+    ranks = _count(config, "NPROC_PER_NODE") * _count(config, "NNODES") // shared
     if config.is_megatron:
         per_gpu = config.argument("micro_batch_size", 1)
         accumulation = config.argument("global_batch_size", 1) // (per_gpu * ranks)
@@ -78,8 +74,8 @@ def run_shape(config: TrainConfig, model_config: Path | None = None, rows: RowOv
         quant_in_floats=arg("bnb_4bit_quant_storage", "uint8") != "uint8",
         frozen=frozenset(group for key, (group, default) in FREEZES.items() if arg(key, default)),
         sharding=sharding,
-        gpus_per_node=config.gpus,
-        nodes=config.nodes,
+        gpus_per_node=_count(config, "NPROC_PER_NODE"),
+        nodes=_count(config, "NNODES"),
         tensor_parallel=arg("tensor_model_parallel_size", 1),
         pipeline_parallel=arg("pipeline_model_parallel_size", 1),
         expert_parallel=arg("expert_model_parallel_size", 1),
@@ -112,6 +108,10 @@ def _in_terms_of_swift(config: TrainConfig) -> TrainConfig:
         "optim": "sgd" if config.args.get("optimizer") == "sgd" else "adamw_torch",
     }
     return TrainConfig(args, config.env)
+
+
+def _count(config: TrainConfig, name: str) -> int:
+    return int(config.env.get(name, 1))
 
 
 def _sharding(config: TrainConfig) -> Sharding:

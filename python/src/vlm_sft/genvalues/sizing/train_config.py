@@ -27,16 +27,6 @@ class TrainConfig:
         return "micro_batch_size" in self.args
 
     @property
-    def gpus(self) -> int:
-        """GPUs of each node, one process each."""
-        return int(self.env.get("NPROC_PER_NODE", 1))
-
-    @property
-    def nodes(self) -> int:
-        """Nodes of the run."""
-        return int(self.env.get("NNODES", 1))
-
-    @property
     def environment(self) -> dict[str, str]:
         """The variables as a process sees them: text."""
         return {name: str(value) for name, value in self.env.items()}

@@ -80,7 +80,10 @@ class Helm:
         done = self._template(self._printing_chart, RELEASE, inputs)
         if done.returncode:
             raise HelmError(_error(done.stderr))
-        values: dict[str, Any] = json.loads(done.stdout.rpartition("\n# Source: ")[2].partition("\n")[2])
+        try:
+            values: dict[str, Any] = json.loads(done.stdout.rpartition("\n# Source: ")[2].partition("\n")[2])
+        except ValueError:
+            raise UserError(f"--helm: {self.binary}: prints no values; give the path of Helm 3 or 4") from None
         return values
 
     def rendered(self, inputs: Inputs, release: str = RELEASE, *, schema: bool = True) -> Rendering:
@@ -102,8 +105,13 @@ class Helm:
         return folder
 
     def _template(self, chart: Path, release: str, inputs: Inputs, *more: str) -> "subprocess.CompletedProcess[str]":
-        words = [self.binary, "template", release, str(chart), "--kube-version", KUBE_VERSION, *inputs.arguments()]
-        return subprocess.run([*words, *more], capture_output=True, encoding="utf-8", check=False)
+        words = [self.binary, "template", "--kube-version", KUBE_VERSION, *inputs.arguments(), *more]
+        try:
+            return subprocess.run(
+                [*words, "--", release, str(chart)], capture_output=True, encoding="utf-8", check=False
+            )
+        except OSError as error:
+            raise UserError(f"--helm: {self.binary}: cannot be run: {error.strerror}") from None
 
 
 def find_helm(given: str | None, places: Sequence[Path] = ()) -> str:

@@ -105,8 +105,12 @@ def read_places(file: FilePath) -> tuple[ValuesFile, list[Problem]]:
     """
     name, rule, line, column = str(file), "yaml", 0, 0
     try:
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise ValueError("is a pipe or a device; give a regular file")
         text = file.read_bytes().decode("utf-8-sig")
-        roots = [root for root in _composed(text) if root.tag != _NULL]
+        roots = _composed(text)
+        if not any(root.tag != _NULL for root in roots[1:]):  # nothing follows the first document
+            roots = [root for root in roots[:1] if root.tag != _NULL]
         root = roots[0] if roots and isinstance(roots[0], yaml.MappingNode) else None
         return ValuesFile(name, root), list(_problems(name, text, roots))
     except UnicodeDecodeError:
@@ -172,7 +176,7 @@ def _problems(name: str, text: str, roots: list[yaml.Node]) -> Iterator[Problem]
         line = roots[1].start_mark.line  # its `---` is the line above
         message = "holds several documents: Helm 3 reads the first, Helm 4 merges all; keep one"
         yield Problem(name, line, 1, "", message, rule="yaml")
-    for root in roots[:1]:
+    for root in roots[:1] if len(roots) < 2 else ():
         if not isinstance(root, yaml.MappingNode):
             kind = "a list" if isinstance(root, yaml.SequenceNode) else repr(root.value)
             yield _problem(name, root, f"holds {kind}, need a mapping of `key: value`")
