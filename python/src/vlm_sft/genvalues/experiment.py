@@ -4,14 +4,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from itertools import chain
 from pathlib import Path as FilePath
 from typing import Any
 
-from vlm_sft.genvalues.advice.images import image_advice
-from vlm_sft.genvalues.advice.intervals import interval_advice
-from vlm_sft.genvalues.advice.memory import memory_advice
-from vlm_sft.genvalues.advice.training import training_advice
 from vlm_sft.genvalues.rules.chart_rules import RELEASE_NAME, corrected, findings, release_name_problem
 from vlm_sft.genvalues.rules.explain import explain
 from vlm_sft.genvalues.rules.policy import policies_beside
@@ -23,8 +20,8 @@ from vlm_sft.genvalues.values.places import Path, Places, dotted, read_places
 from vlm_sft.genvalues.values.problem import Problem
 from vlm_sft.swift_arguments.check import Command, check_arguments
 
+_ADVICE = "vlm_sft.genvalues.advice"
 SUFFIXES = (".yaml", ".yml")
-_ADVICE = (training_advice, interval_advice, image_advice, memory_advice)
 _DELETED = "null deletes the chart's default, which its templates need; remove the line, or give a value"
 CLUSTERS = "clusters"  # holds overlays, which are no experiments of their own
 
@@ -54,8 +51,8 @@ def find_experiments(paths: Sequence[FilePath]) -> list[FilePath]:
     found: list[FilePath] = []
     for path in paths:
         if path.is_dir():
-            below = (file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
-            inner = ((file, (path.name, *file.relative_to(path).parts)) for file in below)
+            files = (file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+            inner = ((file, (path.name, *file.relative_to(path).parts)) for file in files)
             found += sorted(file for file, parts in inner if CLUSTERS not in parts and not parts[-1].startswith("."))
         else:
             found.append(path)
@@ -80,6 +77,7 @@ def load_experiment(
         merged = pool.submit(chart.helm.merged, inputs)
         rendered = pool.submit(chart.helm.rendered, inputs, release or RELEASE)
         validator_class()
+        import_module(_ADVICE)
         try:
             values = chart.in_order(merged.result())
         except HelmError as error:
@@ -143,7 +141,7 @@ def _argument_problems(values: Mapping[str, Any], places: Places) -> Iterator[Pr
 def _warnings(
     places: Places, values: dict[str, Any], config: TrainConfig | None, overlays: Sequence[FilePath]
 ) -> Iterator[Problem]:
-    advice = chain.from_iterable(rule(values, config) for rule in _ADVICE) if config else iter(())
+    advice = chain.from_iterable(rule(values, config) for rule in import_module(_ADVICE).ADVICE) if config else iter(())
     policies = chain.from_iterable(policy.findings(values) for policy in policies_beside(overlays))
     for rule, found in (("advice", advice), ("policy", policies)):
         for path, message in found:
@@ -166,7 +164,6 @@ def _unread(error: str, inputs: Inputs) -> Problem:
             " ".join([form, *given[:1]]) if len(given) == 1 else form, 0, 0, "", message + way_out, rule="set"
         )
     file = next((str(file) for file in inputs.files if error.startswith(f"failed to parse {file}: ")), "")
-    error = error.removeprefix(f"failed to parse {file}: ")
     found = re.search(r"(?<!\S)yaml: (?:line (\d+): )?(.*)", error, re.DOTALL)
-    line, message = (int(found[1] or 0), found[2]) if found else (0, error)
+    line, message = (int(found[1] or 0), found[2]) if found else (0, error.removeprefix(f"failed to parse {file}: "))
     return Problem(file, line, 0, "", f"Helm cannot read it: {message}", rule="yaml")

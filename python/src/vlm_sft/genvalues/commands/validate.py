@@ -3,6 +3,7 @@
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -34,7 +35,7 @@ def validate(paths: tuple[Path, ...], chosen: Chosen, release: str | None, stric
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # each waits for Helm
         for experiment in pool.map(lambda file: chosen.load(file, release), files):
             found.update(experiment.problems)
-    problems = sorted(problem.as_error() if strict else problem for problem in found)
+    problems = sorted(replace(problem, severity="error") if strict else problem for problem in found)
     _print(problems, len(files), format_)
     sys.exit(any(problem.severity == "error" for problem in problems))
 

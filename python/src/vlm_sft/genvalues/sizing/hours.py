@@ -9,7 +9,6 @@ from vlm_sft.genvalues.sizing.run_shape import RunShape
 # Published model FLOPs utilisation: vision-language models 30 to 40 % (LMMs-Engine, 32 A800, FSDP2),
 # dense text 44 to 58 % (ms-swift on A800, torchtitan on A100), experts under ZeRO-3 4 %.
 PUBLISHED_MFU = {"vision-language": (0.30, 0.40), "text": (0.40, 0.58)}
-DEFAULT_MFU = {"vision-language": 0.30, "text": 0.40}  # the low ends: few runs are tuned
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Hours:
 def hours(run: RunShape, steps: int, gpu: Gpu, mfu: float | None = None) -> Hours:
     """Return the time of `steps` optimizer steps of full rows; shorter rows take less."""
     kind = "text" if run.shape.vision is None else "vision-language"
-    used = mfu or DEFAULT_MFU[kind]
+    used = mfu or PUBLISHED_MFU[kind][0]  # the low end: few runs are tuned
     rows = steps * run.effective_batch
     flops = row_flops(run).model * rows
     wall_hours = flops / (used * gpu.bf16_tflops * 1e12 * run.world) / 3600

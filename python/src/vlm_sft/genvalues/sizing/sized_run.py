@@ -23,9 +23,8 @@ FREEZES: dict[str, tuple[Group, bool]] = {
 ATTENTIONS: tuple[Attention, ...] = ("flash", "eager")
 # ms-swift's optim -> what it costs; anything else is taken as AdamW
 OPTIMIZERS: dict[str, Optimizer] = {
-    "adamw_torch": "adamw_torch",
     **dict.fromkeys(("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit"), "adamw_8bit"),
-    "sgd": "sgd",
+    **{"adamw_torch": "adamw_torch", "sgd": "sgd"},
 }
 
 

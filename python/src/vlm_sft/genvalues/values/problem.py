@@ -1,6 +1,6 @@
 """One mistake in a values file, as data."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning"]
@@ -27,7 +27,3 @@ class Problem:
     def text(self) -> str:
         """Return `key: message`, or the message alone."""
         return f"{self.key}: {self.message}" if self.key else self.message
-
-    def as_error(self) -> "Problem":
-        """Return the same problem as an error, which --strict makes of a warning."""
-        return replace(self, severity="error")
