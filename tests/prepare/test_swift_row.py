@@ -87,7 +87,7 @@ def test_the_fast_count_of_costs_equals_the_slow_one(conversation: Conversation,
     if not written:
         return
     fast = LayoutCosts()
-    fast.add(conversation, written, form)
+    fast.add(conversation, [str(image) for image in conversation.images], written, form)
     for layout, made in zip(LAYOUTS, both(conversation, form), strict=True):
         slow = LayoutCost()
         count(slow, made)

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 from vlm_sft.datasets.fire import FIRE
-from vlm_sft.datasets.readers.source import SplitFile, locate
+from vlm_sft.datasets.readers.source import SplitInput, locate
 from vlm_sft.errors import UserError
 
 COMMIT = "4f2c1d0e9b8a7f6e5d4c3b2a190807f6e5d4c3b2"
 CONTENT = b'[{"id": 1}]'
 
 
-def split_file(split: str, path: Path) -> SplitFile:
+def split_file(split: str, path: Path) -> SplitInput:
     content = path.read_bytes()
     identity = {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return SplitFile(split, path, identity)
+    return SplitInput(split, (path,), identity)
 
 
 def touch(path: Path) -> Path:
