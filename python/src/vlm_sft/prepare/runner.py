@@ -146,7 +146,7 @@ class Preparation:
                 return None
 
         path: Path | None = None  # of the part's file; parts that are read in order have none
-        streamed = Path()
+        streamed: Path | None = Path()
         rows = 0  # of the file at `path`
         for part, made in in_order(convert, parts, self._workers):
             if enough and stats.written >= enough:
