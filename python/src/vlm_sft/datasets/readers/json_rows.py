@@ -11,6 +11,7 @@ import ijson
 import orjson
 
 from vlm_sft.datasets.conversation import Drop
+from vlm_sft.datasets.readers.json_shape import parsed_rows, rows_below
 from vlm_sft.errors import UserError
 
 BLOCK_BYTES = 1 << 16  # about 30 rows of FIRE; smaller and larger blocks are slower
@@ -23,7 +24,8 @@ OPENING = re.compile(rb'\s*(\{\s*"(?:[^"\\]|\\.)*")')  # a row's brace and first
 def read_rows(path: Path) -> Iterator[object]:
     """Yield each row of `path` as its JSON value; a line that is not JSON is yielded as a Drop.
 
-    The first non-blank byte decides: `[` opens a JSON array, `{` the first of many JSON lines.
+    The first non-blank byte decides: `[` opens a JSON array, `{` the first of many JSON lines, unless the objects take
+    several lines or one object is around all rows.
 
     Raises:
         UserError: the file is neither, or an array is truncated or malformed; names the row and byte.
@@ -37,7 +39,8 @@ def read_rows(path: Path) -> Iterator[object]:
             case b"[":
                 yield from _array(file, path)
             case b"{":
-                yield from _lines(file)
+                below = rows_below(head[start:])
+                yield from _lines(file) if below is None else _streamed(_Rest(b"", file), 0, path, below)
             case _:
                 raise UserError(f"{path}: {_description(head[start:])}")
 
@@ -56,24 +59,16 @@ def _array(file: BufferedReader, path: Path) -> Iterator[object]:
         rest += block
         cut = rest.rfind(opening[1])
         if whole := rest[:cut].rstrip():
-            batch = _parsed(b"[" + whole[:-1] + b"]") if whole.endswith(b",") else None
+            batch = parsed_rows(b"[" + whole[:-1] + b"]") if whole.endswith(b",") else None
             if batch is None:
                 break
             rows += len(batch)
             rest = rest[cut:]
             yield from batch
-    if not file.peek(1) and (batch := _parsed(b"[" + rest)) is not None:
+    if not file.peek(1) and (batch := parsed_rows(b"[" + rest)) is not None:
         yield from batch
     else:
         yield from _streamed(_Rest(b"[" + rest, file), rows, path)
-
-
-def _parsed(array: bytes) -> list[object] | None:
-    try:
-        rows: list[object] = orjson.loads(array)
-    except orjson.JSONDecodeError:
-        return None
-    return rows
 
 
 class _Rest:
@@ -94,14 +89,14 @@ class _Rest:
         return self._file.tell()
 
 
-def _streamed(file: _Rest, rows: int, path: Path) -> Iterator[object]:
-    """Stream the rest of an array of which `rows` rows were read before."""
+def _streamed(file: _Rest, rows: int, path: Path, below: str = "item") -> Iterator[object]:
+    """Stream the rest of an array of which `rows` rows were read before; or the rows `below` another place."""
     sys.set_int_max_str_digits(0)  # ijson 3.4 crashes the process when int() refuses a long integer
     try:
-        for row in ijson.items(file, "item", buf_size=BLOCK_BYTES):
+        for row in ijson.items(file, below, buf_size=BLOCK_BYTES, multiple_values=not below):
             rows += 1
             yield row
-    except ijson.JSONError as error:
+    except (ijson.JSONError, UnicodeDecodeError) as error:
         complaint = str(error.args[0] if error.args else error).strip("b'\" ").partition("\\n")[0].splitlines()[0]
         end = file.tell()
         if "premature EOF" in complaint:
@@ -117,12 +112,14 @@ def _streamed(file: _Rest, rows: int, path: Path) -> Iterator[object]:
 
 def _lines(file: BinaryIO) -> Iterator[object]:
     for line in file:
+        line = line.removeprefix(UTF8_BOM)  # of a file that was joined to the one before
         if line.isspace():
             continue
         try:
             yield orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            yield Drop("invalid_json", f"{error}: {line[:60]!r}")
+            rows = parsed_rows(b"[" + line + b"]") or []
+            yield rows[0] if len(rows) == 1 else Drop("invalid_json", f"{error}: {line[:60]!r}")
 
 
 def _description(start: bytes) -> str:
