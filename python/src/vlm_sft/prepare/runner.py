@@ -16,6 +16,7 @@ from vlm_sft.datasets.conversation import Conversation, Drop, id_of
 from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.readers.json_rows import read_rows
 from vlm_sft.datasets.readers.source import SplitFile
+from vlm_sft.datasets.row_form import refuse_other_form
 from vlm_sft.errors import UserError
 from vlm_sft.images.resolve import ImageFinder, ImageRoots, NoImage, UncheckedImages
 from vlm_sft.prepare import table
@@ -23,7 +24,7 @@ from vlm_sft.prepare.finished import MARKER, discard
 from vlm_sft.prepare.memory import peak_memory_mib
 from vlm_sft.prepare.settings import Settings, identities, sha256_of
 from vlm_sft.prepare.stats import SplitStats
-from vlm_sft.prepare.swift_check import problem_of
+from vlm_sft.prepare.swift_check import control_character, problem_of
 from vlm_sft.prepare.swift_row import is_cut, samples, trained_answers
 from vlm_sft.prepare.token_cost import COUNTED_TRAJECTORIES, TokenCounter
 
@@ -75,7 +76,7 @@ class Conversion:
         self.stats = SplitStats()
         self.first: list[tuple[Conversation, list[str]]] = []  # with their images, for counting tokens
         self._found, self._parse, self._images, self._settings, self._log = found, dataset.parse, images, settings, log
-        self._format = settings.sample_format
+        self._format, self._dataset = settings.sample_format, dataset.name
 
     def run(self, output: BinaryIO, kept_drops: BinaryIO | None) -> SplitStats:
         """Convert row by row until the end of the file or `max_samples`."""
@@ -101,6 +102,8 @@ class Conversion:
         reported = time.monotonic()
         while batch := list(islice(rows, BATCH_ROWS)):
             parsed = [row if isinstance(row, Drop) else self._selected(self._parse(row)) for row in batch]
+            if not self.stats.rows_in:
+                refuse_other_form(self._found.path, self._dataset, batch, parsed)
             self._images.prefetch(path for one in parsed if isinstance(one, Conversation) for path in one.images)
             yield from zip(batch, parsed, strict=True)
             if (now := time.monotonic()) - reported >= PROGRESS_S:
@@ -132,7 +135,10 @@ class Conversion:
         for sample in written:
             if problem := problem_of(sample):
                 return problem
-            lines.append(orjson.dumps(sample, option=orjson.OPT_APPEND_NEWLINE))
+            line = orjson.dumps(sample, option=orjson.OPT_APPEND_NEWLINE)
+            if damaged := control_character(line):
+                return damaged
+            lines.append(line)
         if self._settings.count_tokens and len(self.first) < COUNTED_TRAJECTORIES:
             self.first.append((conversation, images))
         self.stats.layouts.add(conversation, written, self._format)

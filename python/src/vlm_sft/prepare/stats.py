@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vlm_sft.datasets.conversation import CHOICES, Conversation, Drop
+from vlm_sft.datasets.texts import foreign_tags
 from vlm_sft.images.resolve import NoImage
 from vlm_sft.prepare.duplicates import DuplicateIds
 from vlm_sft.prepare.layout_cost import LayoutCosts
@@ -35,6 +36,7 @@ class SplitStats:
     scores: Counter[float | None] = field(default_factory=Counter)
     last_scores: Counter[float | None] = field(default_factory=Counter)
     history_cut: int = 0
+    foreign_tags: Counter[str] = field(default_factory=Counter)  # trajectories by tag that stays in a text as typed
     sources: dict[str, SourceStats] = field(default_factory=dict)
     ids: DuplicateIds = field(default_factory=DuplicateIds)
     layouts: LayoutCosts = field(default_factory=LayoutCosts)
@@ -68,8 +70,12 @@ class SplitStats:
         self.written += 1
         self.sources[conversation.source].written += 1
         self.answers_per_trajectory[len(conversation.turns)] += 1
+        texts = [conversation.question]
         for turn in conversation.turns:
             self.scores[turn.score] += 1
+            texts += turn.answer, turn.reply
+        if tags := foreign_tags("\n".join(texts[:-1])):
+            self.foreign_tags.update(tags)
         self.last_scores[conversation.turns[-1].score] += 1
         self.history_cut += cut
 
@@ -95,6 +101,7 @@ class SplitStats:
             "score_histogram": _histogram(self.scores),
             "last_score_histogram": _histogram(self.last_scores),
             "history_cut": self.history_cut,
+            "foreign_tags": dict(sorted(self.foreign_tags.items())),
             "layouts": self.layouts.as_json(),
             "tokens": self.tokens,
             "sources": {source: vars(counts) for source, counts in sorted(self.sources.items())},
