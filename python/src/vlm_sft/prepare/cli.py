@@ -177,7 +177,7 @@ def _command(dataset: Dataset) -> click.Command:
         if shard and (settings.max_samples or settings.save_drops or settings.count_tokens or force):
             raise click.UsageError("--shard: leave out --max-samples, --save-drops, --count-tokens and --force.")
         try:
-            preparation = Preparation(dataset, locate(dataset, source, splits), settings, output_dir, _log)
+            preparation = Preparation(dataset, locate(dataset, source, splits, own), settings, output_dir, _log)
             _run(preparation, output_dir, settings.sources, shard, force=force)
         except OSError as error:
             raise UserError(f"{error.filename or output_dir}: {error.strerror or error}") from error
