@@ -30,6 +30,7 @@ ALLOWED = {
 }
 HEAVY = {"torch", "transformers", "datasets", "peft", "swift"}
 MAY_IMPORT_HEAVY = {
+    "datasets/generic/hub_stream.py",
     "train/swift_plugin/fsdp_checkpoint.py",
     "train/swift_plugin/megatron_callbacks.py",
     "train/swift_plugin/run_recorder.py",

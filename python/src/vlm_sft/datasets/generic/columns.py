@@ -20,19 +20,22 @@ BESIDE = ("images", "system", "id", "source")  # what a row of any shape may hav
 NAMES = (*dict.fromkeys(name for shape in SHAPES for name in shape), *BESIDE)
 
 
+def _shapes() -> str:
+    return ", ".join("+".join(shape) for shape in SHAPES)
+
+
 def columns(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """Read the option: NAME=COLUMN, separated by commas, or repeated."""
     found: dict[str, str] = {}
     for pair in words(context, parameter, values):
         name, equals, column = (part.strip() for part in pair.partition("="))
         if not equals or not column or name not in NAMES:
-            raise click.BadParameter(f"got {pair!r}, need NAME=COLUMN with one of {', '.join(NAMES)}.")
+            raise click.BadParameter(f"got {pair!r}; need NAME=COLUMN with NAME one of {', '.join(NAMES)}.")
         if name in found:
             raise click.BadParameter(f"{name} is given twice: {found[name]} and {column}.")
         found[name] = column
     if found and not any(found.keys() - set(BESIDE) == set(shape) for shape in SHAPES):
-        shapes = ", or ".join("+".join(shape) for shape in SHAPES)
-        raise click.BadParameter(f"got {'+'.join(found)}, need {shapes}; beside it may be {', '.join(BESIDE)}.")
+        raise click.BadParameter(f"got {', '.join(found)}; need one of {_shapes()}; may have {', '.join(BESIDE)}.")
     return found
 
 
@@ -42,8 +45,9 @@ MAP = click.option(
     multiple=True,
     metavar="NAME=COLUMN,...",
     callback=columns,
-    help=f"Columns that hold what a row needs: {', '.join(NAMES)}. A nested field is named with dots, a.b.  "
-    "[default: columns with these names]",
+    help="Your columns, for example prompt=question,completion=answer,images=picture. Needs one of "
+    f"{_shapes()}; may have {', '.join(BESIDE)}; reads no other column. A field below a column is named with dots, "
+    "a.b.  [default: columns with these names, or with common ones such as question and answer]",
 )
 
 
