@@ -94,7 +94,10 @@ def test_longer_rows_are_reported_with_the_length_that_keeps_most(folder: Path) 
 
 LOST = {
     "no messages": (row() | {"messages": []}, "ms-swift's loader yields 100 of 101 rows, without a message"),
-    "a role": (row("a", "b") | {"messages": [{"role": "narrator", "content": "a"}]}, "AssertionError: message: {'role'"),
+    "a role": (
+        row("a", "b") | {"messages": [{"role": "narrator", "content": "a"}]},
+        "AssertionError: message: {'role'",
+    ),
     "a number": (row("a", "b") | {"messages": 5}, "TypeError"),
     "a picture": (row("<image>a", "b", images=(Path("/no/such.png"),)), "png does not exist"),
     "no answer": (row("a"), "no trained token: every answer is empty or has loss false"),

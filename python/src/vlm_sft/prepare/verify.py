@@ -4,7 +4,6 @@ The trainer hides losses: its loader leaves out a row without messages even in s
 cannot encode is replaced by another one.
 """
 
-import os
 import shutil
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 from vlm_sft.errors import UserError
 from vlm_sft.prepare.swift_load import WAY_OUT, load_all, quiet, reason_of
 from vlm_sft.prepare.swift_template import load_template
+from vlm_sft.prepare.workers import cores
 
 CHUNK_ROWS = 64  # encoded by one task of a worker: 3 s with images of 640 x 480
 REPORTED_ROWS = 5  # bad rows of one file in the error
@@ -71,7 +71,7 @@ def verify(
     template = load_template(model, "--verify")
     max_length = max_length or template.max_length or sys.maxsize
     template.max_length = None  # longer rows are encoded too, and counted
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or cores()
     verified, problems = {}, []
     for path, lines in files.items():
         try:
