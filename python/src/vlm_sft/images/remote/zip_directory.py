@@ -15,6 +15,7 @@ LOCAL_HEADER_BYTES = 30
 MAX_EXTRA_BYTES = 4096  # local header's extra field and data descriptor; usually below 50
 MAX_IMAGE_BYTES = 64 << 20  # far above any photograph; a forged size must not fill the memory
 ENCRYPTED = 0x1
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks the others without a limit
 
 
 class Remote(Protocol):
@@ -36,11 +37,7 @@ class Member:
     """One image in an archive. Its local header begins at `start`; its data ends before `end`."""
 
     path: str  # of the image, as the dataset writes it
-    name: str  # in the archive
-    method: int  # of compression: 0 stored, 8 deflated
-    crc: int
-    compressed_bytes: int
-    image_bytes: int
+    entry: zipfile.ZipInfo
     start: int
     end: int
 
@@ -77,7 +74,7 @@ def find_members(remote: Remote, url: str, wanted: Mapping[str, Sequence[str]]) 
             unusable[path] = "outside the archive"
         else:
             end = min(starts[bisect_right(starts, entry.header_offset)], entry.header_offset + _max_bytes(entry))
-            members.append(_member(path, entry, end))
+            members.append(Member(path, entry, entry.header_offset, end))
     return Found(tuple(members), unusable)
 
 
@@ -90,6 +87,8 @@ def _problem(ending: str, fitting: Sequence[zipfile.ZipInfo]) -> str:
         return "encrypted"
     if max(entry.file_size, entry.compress_size) > MAX_IMAGE_BYTES:
         return "larger than an image"
+    if entry.compress_type not in METHODS:
+        return f"compressed by method {entry.compress_type}; only stored and deflated members can be read"
     return ""
 
 
@@ -117,19 +116,6 @@ def _fitting(
 
 def _max_bytes(entry: zipfile.ZipInfo) -> int:
     return LOCAL_HEADER_BYTES + len(entry.filename.encode()) + MAX_EXTRA_BYTES + entry.compress_size
-
-
-def _member(path: str, entry: zipfile.ZipInfo, end: int) -> Member:
-    return Member(
-        path=path,
-        name=entry.filename,
-        method=entry.compress_type,
-        crc=entry.CRC,
-        compressed_bytes=entry.compress_size,
-        image_bytes=entry.file_size,
-        start=entry.header_offset,
-        end=end,
-    )
 
 
 class _RangeFile(io.RawIOBase):
