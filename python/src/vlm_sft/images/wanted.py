@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vlm_sft.datasets.conversation import Drop
 from vlm_sft.datasets.dataset import Parse
+from vlm_sft.datasets.image_path import normalised
 from vlm_sft.datasets.readers.json_rows import read_rows
 from vlm_sft.datasets.readers.source import SplitFile
 
@@ -51,10 +52,11 @@ def read_wanted(
             parsed = row if isinstance(row, Drop) else parse(row)
             if isinstance(parsed, Drop) or (sources and parsed.source not in sources):
                 continue
-            rows[parsed.images] += 1
-            for path in parsed.images:
+            paths = tuple(map(normalised, parsed.images))
+            rows[paths] += 1
+            for path in paths:
                 wanted.sources.setdefault(path, parsed.source)
-            if enough is not None and all(map(is_obtainable, parsed.images)):
+            if enough is not None and all(map(is_obtainable, paths)):
                 usable += 1
                 if usable == enough:
                     break

@@ -4,7 +4,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +17,7 @@ from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.readers.json_rows import read_rows
 from vlm_sft.datasets.readers.source import SplitFile
 from vlm_sft.errors import UserError
+from vlm_sft.images.image_folder import ImageFolder
 from vlm_sft.images.resolve import ImageFinder, ImageRoots, NoImage, UncheckedImages
 from vlm_sft.prepare import table
 from vlm_sft.prepare.finished import MARKER, discard
@@ -44,12 +45,12 @@ def prepare(dataset: Dataset, inputs: Sequence[SplitFile], settings: Settings, f
     Raises:
         UserError: an input is broken, too many rows are dropped, or nothing is left to write.
     """
-    images = _image_finder(dataset, settings)
     counter = TokenCounter(settings.count_tokens) if settings.count_tokens else None
     folder.mkdir(parents=True, exist_ok=True)
     discard(folder)
     splits: dict[str, SplitStats] = {}
     with ExitStack() as outputs:
+        images = outputs.enter_context(closing(_image_finder(dataset, settings, folder)))
         with ExitStack() as drops:
             for found in inputs:
                 output = outputs.enter_context(atomic_write(folder / dataset.output_name(found.split)))
@@ -140,10 +141,11 @@ class Conversion:
         return lines
 
 
-def _image_finder(dataset: Dataset, settings: Settings) -> ImageFinder:
+def _image_finder(dataset: Dataset, settings: Settings, folder: Path) -> ImageFinder:
+    images = ImageFolder(folder / "images")
     if settings.skip_images:
-        return UncheckedImages(settings.image_roots[0] if settings.image_roots else None)
-    return ImageRoots(settings.image_roots, dataset.image_rewrites)
+        return UncheckedImages(settings.image_roots[0] if settings.image_roots else None, images)
+    return ImageRoots(settings.image_roots, dataset.image_rewrites, images)
 
 
 def _drop_line(drop: Drop, number: int, row: object) -> bytes:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from vlm_sft.datasets.conversation import Conversation, Drop, Turn, id_of
 from vlm_sft.datasets.fire.layout import SOURCE_OF_FOLDER
 from vlm_sft.datasets.fire.text import MAX_SCORE, answer_of, clean, feedback_of, score_of
+from vlm_sft.datasets.image_path import normalised
 
 STUDENT, TEACHER = 0, 1
 SPEAKERS = {
@@ -51,7 +52,7 @@ def parse(row: object) -> Conversation | Drop:
     turns = _turns(dialogue, row)
     if isinstance(turns, Drop):
         return turns
-    image = image.strip()
+    image = normalised(image.strip())
     return Conversation(id_of(row), source_of(image), (image,), question, turns)
 
 
