@@ -41,14 +41,23 @@ def png(*chunks: tuple[bytes, bytes]) -> bytes:
     return b"".join(parts)
 
 
-def header(width: int, height: int) -> tuple[bytes, bytes]:
-    return b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+def header(width: int, height: int, interlaced: int = 0) -> tuple[bytes, bytes]:
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, interlaced)
 
 
 def rows(width: int, height: int) -> bytes:
     """Return compressed PNG rows, each with filter 0."""
     generator = random.Random(3)
     return zlib.compress(b"".join(b"\0" + generator.randbytes(width * 3) for _ in range(height)))
+
+
+def interlaced_rows(count: int = 7) -> bytes:
+    """Return the first `count` passes of 9x5 pixels."""
+    passes = ((2, 1), (1, 1), (3, 1), (2, 2), (5, 1), (4, 3), (9, 2))  # columns, rows
+    generator = random.Random(5)
+    return zlib.compress(
+        b"".join(b"\0" + generator.randbytes(columns * 3) for columns, n in passes[:count] for _ in range(n))
+    )
 
 
 def damaged_rows() -> bytes:
@@ -77,14 +86,24 @@ UNUSABLE: dict[str, tuple[Callable[[], bytes], str, str]] = {
     ),
     "no pixels": (lambda: png(header(64, 48), END), "image_unreadable", "a PNG without pixels"),
     "short rows": (
-        lambda: png(header(64, 48), (b"IDAT", rows(64, 30)), END),
+        lambda: png(header(64, 48), (b"IDAT", rows(64, 48)[:5000]), END),
         "image_unreadable",
         "image file is truncated (0 bytes not processed)",
+    ),
+    "too few rows": (
+        lambda: png(header(64, 48), (b"IDAT", rows(64, 30)[:3000]), (b"IDAT", rows(64, 30)[3000:]), END),
+        "image_unreadable",
+        "the last rows of pixels are missing",
+    ),
+    "too few interlaced rows": (
+        lambda: png(header(9, 5, interlaced=1), (b"IDAT", interlaced_rows(6)), END),
+        "image_unreadable",
+        "the last rows of pixels are missing",
     ),
     "damaged rows": (
         lambda: png(header(64, 48), (b"IDAT", damaged_rows()), END),
         "image_unreadable",
-        "broken data stream when reading image file",
+        "unrecognized data stream contents when reading image file",
     ),
     "wrong checksum": (
         lambda: encoded(noise())[:-14] + b"\0\0" + encoded(noise())[-12:],
@@ -94,7 +113,7 @@ UNUSABLE: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "cut JPEG": (
         lambda: encoded(noise(), "JPEG")[:-300],
         "image_unreadable",
-        "image file is truncated (0 bytes not processed)",
+        "image file is truncated (6 bytes not processed)",
     ),
     "ratio 201": (lambda: encoded(Image.new("RGB", (2010, 10))), "image_too_narrow", "2010x10, a side ratio over 200"),
     "ratio 201, upright": (
@@ -134,6 +153,8 @@ USABLE: dict[str, tuple[Callable[[], bytes], str]] = {
     "ICO": (lambda: encoded(noise(), "ICO"), ".ico"),
     "JPEG 2000": (lambda: encoded(noise(), "JPEG2000"), ".jp2"),
     "AVIF": (lambda: encoded(noise(), "AVIF"), ".avif"),
+    "PNG with a black last row": (lambda: encoded(Image.new("L", (63, 48))), ".png"),
+    "interlaced PNG": (lambda: png(header(9, 5, interlaced=1), (b"IDAT", interlaced_rows()), END), ".png"),
     "ratio 200": (lambda: encoded(Image.new("RGB", (2000, 10))), ".png"),
     "one pixel": (lambda: encoded(Image.new("RGB", (1, 1))), ".png"),
     "EXIF orientation 9": (lambda: encoded(noise(), "JPEG", exif=exif(9)), ".jpg"),

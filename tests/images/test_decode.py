@@ -10,6 +10,20 @@ from hard_pictures import ANIMATIONS, UNUSABLE, USABLE, animation, encoded, exif
 from PIL import Image
 from vlm_sft.images.decode import Unusable, as_png, judge, suffix_of
 
+# As in a preparation: Pillow's warnings about metadata are not shown.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+# Training does not end, but gets no picture, a part of one, or a black or white one; or needs too much memory.
+TAKEN_BY_QWEN = {
+    "wrong checksum",
+    "too few rows",
+    "too few interlaced rows",
+    "postscript",
+    "108 megapixels",
+    "float over 255",
+    "float up to 1",
+}
+
 ROTATED = {
     2: lambda image, x, y: image.getpixel((image.width - 1 - x, y)),
     3: lambda image, x, y: image.getpixel((image.width - 1 - x, image.height - 1 - y)),
@@ -58,8 +72,7 @@ def test_a_usable_picture_stays_as_it_is(name: str) -> None:
 def test_qwens_processor_takes_what_is_usable_and_no_other(tmp_path: Path) -> None:
     for name, (make, _) in USABLE.items():
         assert qwen(make(), tmp_path / "image"), name
-    more_than_qwen_refuses = {"wrong checksum", "postscript", "108 megapixels", "float over 255", "float up to 1"}
-    for name in UNUSABLE.keys() - more_than_qwen_refuses:
+    for name in UNUSABLE.keys() - TAKEN_BY_QWEN:
         with pytest.raises((OSError, ValueError, SyntaxError, IndexError)):
             qwen(UNUSABLE[name][0](), tmp_path / "image")
 
@@ -111,9 +124,9 @@ def test_16_bit_grey_keeps_its_high_byte(image_format: str, tmp_path: Path) -> N
     stored = random.Random(2).randbytes(64 * 48 * 2)
     converted = opened(as_png(io.BytesIO(content)))
     assert (converted.mode, converted.tobytes()) == ("L", stored[1::2])
-    assert qwen(content, tmp_path / "1").getextrema()[0] == (
-        (0, 255) if min(stored[1::2]) == max(stored[1::2]) else (qwen(content, tmp_path / "1").getextrema()[0][0], 255)
-    )
+    white = [set(qwen(one, tmp_path / "1").get_flattened_data()) for one in (content, as_png(io.BytesIO(content)))]
+    assert len(white[0]) < 100, "nearly all white as it is"
+    assert len(white[1]) > 200
 
 
 def test_16_bit_grey_with_an_orientation_gets_both_conversions() -> None:
@@ -131,6 +144,7 @@ def test_hostile_bytes_are_judged_and_never_raise_anything_else() -> None:
     generator = random.Random(9)
     seeds = [make() for make, _ in USABLE.values()] + [animation(name) for name in ANIMATIONS] + [grey16()]
     outcomes: set[str] = set()
+    details: list[str] = []
     for _ in range(1500):
         content = bytearray(generator.choice(seeds))
         for _ in range(generator.randrange(1, 8)):
@@ -144,8 +158,9 @@ def test_hostile_bytes_are_judged_and_never_raise_anything_else() -> None:
                 as_png(io.BytesIO(content))
             outcomes.add("usable")
         except Unusable as problem:
-            assert "0x" not in str(problem), "an address differs from run to run"
             outcomes.add(problem.reason)
+            details.append(str(problem))
+    assert not [detail for detail in details if "0x" in detail], "an address differs from run to run"
     assert outcomes >= {"usable", "image_unknown_format", "image_unreadable"}
 
 

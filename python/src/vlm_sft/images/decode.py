@@ -15,9 +15,11 @@ from typing import BinaryIO
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from vlm_sft.images.png_rows import lacks_rows
+
 MAX_SIDE_RATIO = 200  # smart_resize refuses more
 JPEG_SHRINK = (1, 1)  # requested size [pixels]; libjpeg uses its smallest scale, 1/8, and still reads every byte
-LARGE_PIXELS = 16_000_000  # 64 MB as RGBA; a process decodes one larger picture at a time
+LARGE_PIXELS = 4_000_000  # 16 MB; a process decodes one larger picture at a time
 LARGE = threading.Lock()
 MAX_VALUE = 255  # larger values are clipped to white
 PNG_COMPRESSION = 1  # five times as fast as the default 6, files 15 % larger
@@ -51,6 +53,7 @@ UPRIGHT = {
 
 # Between MAX_IMAGE_PIXELS and twice as many, Pillow only warns.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # about metadata, which training ignores
 
 
 class Unusable(Exception):  # noqa: N818  named after the result
@@ -92,7 +95,12 @@ def judge(file: BinaryIO) -> Judgement:
             image.verify()  # reads every chunk up to IEND; Image.load() stops after the pixels
         file.seek(0)
         with Image.open(file, formats=FORMATS) as image:
-            return _judge_pixels(image)
+            judgement = _judge_pixels(image)
+            last_row = (0, image.height - 1, image.width, image.height)
+            may_be_short = image.info.get("interlace") or image.crop(last_row).getbbox() is None
+        if may_be_short and lacks_rows(file):
+            raise Unusable("image_unreadable", "the last rows of pixels are missing")
+        return judgement
 
 
 def suffix_of(content: bytes) -> str:
@@ -152,9 +160,9 @@ def _problems_named() -> Iterator[None]:
 def _judge_pixels(image: Image.Image) -> Judgement:
     if max(image.size) > MAX_SIDE_RATIO * min(image.size):
         raise Unusable("image_too_narrow", f"{image.width}x{image.height}, a side ratio over {MAX_SIDE_RATIO}")
+    image.draft("L", JPEG_SHRINK)  # nothing for other formats
     with _turn(image):
         orientation, is_tiff = _orientation(image), image.format == "TIFF"
-        image.draft("L", JPEG_SHRINK)  # nothing for other formats
         image.load()
     conversions = ["rotated"] * (orientation in UPRIGHT and not is_tiff)
     if _is_grey16(image):

@@ -69,11 +69,15 @@ class Pictures:
         self._keep(key, Verdict(kinds=usable.kinds, name=self._folder.name_of(usable.path)))
         return usable
 
-    def close(self) -> None:
-        """Close the record and the connections."""
-        self._downloads.close()
+    def write_verdicts(self) -> None:
+        """Put the new verdicts on disk."""
         if self._verified:
-            self._verified.close()
+            self._verified.write()
+
+    def close(self) -> None:
+        """Put the new verdicts on disk, and close the connections. More pictures may follow."""
+        self.write_verdicts()
+        self._downloads.close()
 
     def _of_bytes(self, folder: ImageFolder, content: bytes, origin: str, shown_as: str) -> Usable:
         key = key_of("content", digest_of(content))

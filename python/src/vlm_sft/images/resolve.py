@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from vlm_sft.datasets.conversation import Image
 from vlm_sft.datasets.image_path import URL, is_path, normalised
 from vlm_sft.images.content import shown
 from vlm_sft.images.decode import Unusable, suffix_of
@@ -22,8 +23,6 @@ from vlm_sft.images.image_folder import ImageFolder
 from vlm_sft.images.pictures import Pictures, Usable
 
 WORKERS = 8  # decoding releases the GIL; on a network file system the waiting times overlap
-
-Image = str | bytes  # a path, a URL or a data URI; or the bytes of an image file
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +42,21 @@ def is_unsafe(path: str) -> bool:
 class ImageFinder(Protocol):
     """What a preparation needs to know about images. Made before a fork, it can be used after it."""
 
-    counts: Counter[str]  # of `find`: rotated, grey16, animation, downloaded, data_uri, bytes; merge them with +
-
     def prefetch(self, images: Iterable[Image]) -> None:
         """Look up the images before `find` is called."""
 
     def find(self, image: Image) -> str | NoImage:
         """Return the path that a sample should name, or why there is none."""
 
+    def take_counts(self) -> Counter[str]:
+        """Return how many images were found since the last call, by kind.
+
+        The kinds are rotated, grey16, animation, downloaded, data_uri and bytes; an ordinary file has none. An image
+        counts as often as it is found, so the sum does not depend on the number of processes.
+        """
+
     def close(self) -> None:
-        """Close files and connections of this process."""
+        """Close what this process has open. More images may follow."""
 
 
 class UncheckedImages:
@@ -62,7 +66,7 @@ class UncheckedImages:
     """
 
     def __init__(self, root: Path | None, folder: ImageFolder) -> None:
-        self.counts: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self._prefix = f"{os.path.abspath(root)}/" if root else ""  # noqa: PTH100  Path.resolve() would follow links
         self._folder = folder
 
@@ -76,12 +80,17 @@ class UncheckedImages:
             OSError: bytes cannot be written.
         """
         if isinstance(image, bytes):
-            self.counts["bytes"] += 1
+            self._counts["bytes"] += 1
             return self._folder.path(self._folder.put(image, suffix_of(image)))
         if is_path(image):
             path = normalised(image)
             return NoImage("image_path_unsafe", image) if is_unsafe(path) else self._prefix + path
         return NoImage("image_path_unsafe", shown(image)) if _scheme_is_unsafe(image) else image
+
+    def take_counts(self) -> Counter[str]:
+        """Return how many images were bytes since the last call."""
+        counts, self._counts = self._counts, Counter()
+        return counts
 
     def close(self) -> None:
         """Nothing is open."""
@@ -97,7 +106,7 @@ class ImageRoots:
     def __init__(
         self, roots: Sequence[Path], rewrites: Iterable[tuple[str, str]], folder: ImageFolder | None = None
     ) -> None:
-        self.counts: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self._roots = [os.path.abspath(root) for root in roots]  # noqa: PTH100  Path.resolve() would follow links
         self._real_roots = tuple(os.path.realpath(root).rstrip(os.sep) + os.sep for root in roots)
         self._rewrites = [(re.compile(pattern), replacement) for pattern, replacement in rewrites]
@@ -123,7 +132,7 @@ class ImageRoots:
         if isinstance(result, NoImage):
             return result
         if isinstance(result, Usable):
-            self.counts.update(result.kinds)
+            self._counts.update(result.kinds)
             return result.path
         if result < 0:
             return NoImage("image_missing", str(image))
@@ -139,9 +148,15 @@ class ImageRoots:
         with ThreadPoolExecutor(min(WORKERS, len(fresh))) as pool:  # ends here: no thread is alive at a fork
             for image, result in zip(fresh, pool.map(self._search, fresh), strict=True):
                 self._remember(image, result)
+        self._pictures.write_verdicts()
+
+    def take_counts(self) -> Counter[str]:
+        """Return how many images were found since the last call, by kind; see `ImageFinder`."""
+        counts, self._counts = self._counts, Counter()
+        return counts
 
     def close(self) -> None:
-        """Close the record of verified pictures and the connections."""
+        """Write the record of verified pictures, and close the connections."""
         self._pictures.close()
 
     def _known(self, image: Image) -> int | Usable | NoImage | None:

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
 
 import PIL
 
@@ -55,9 +54,8 @@ class Verified:
         self._shared: dict[Verdict, array[int]] = {}
         self._single: dict[int, Verdict] = {}
         self._lock = threading.Lock()
-        self._file: BinaryIO | None = None
-        self._owner = 0  # process that opened the file; a forked one opens its own
-        self._failed = False
+        self._unwritten: list[bytes] = []
+        self._file: tuple[int, Path] | None = None  # of this process; a forked one gets its own
         for key, verdict in _read(folder):
             if verdict.name or verdict.detail:
                 self._single[key] = verdict
@@ -80,25 +78,23 @@ class Verified:
         fields = {name: value for name, value in asdict(verdict).items() if value}
         line = b"%016x" % key + (b" " + json.dumps(fields).encode() if fields else b"") + b"\n"
         with self._lock:
+            self._unwritten.append(line)
+
+    def write(self) -> None:
+        """Append the new verdicts to this process's file."""
+        with self._lock:
+            lines, self._unwritten = b"".join(self._unwritten), []
+            if not lines:
+                return
+            if self._file is None or self._file[0] != os.getpid():
+                name = f"{os.uname().nodename}.{os.getpid()}.{secrets.token_hex(4)}.txt"
+                self._file = os.getpid(), self._folder / name
             try:
-                self._own_file().write(line)
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with self._file[1].open("ab") as file:
+                    file.write(lines)
             except OSError:
-                self._failed = True
-
-    def close(self) -> None:
-        """Close this process's file."""
-        if self._file is not None and self._owner == os.getpid():
-            self._file.close()
-            self._file = None
-
-    def _own_file(self) -> BinaryIO:
-        if self._failed:
-            raise OSError
-        if self._file is None or self._owner != os.getpid():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            name = f"{os.uname().nodename}.{os.getpid()}.{secrets.token_hex(4)}.txt"
-            self._file, self._owner = (self._folder / name).open("xb", buffering=0), os.getpid()
-        return self._file
+                self._file = None  # the next lines go to a new file: this one may end within a line
 
 
 def _read(folder: Path) -> Iterator[tuple[int, Verdict]]:
