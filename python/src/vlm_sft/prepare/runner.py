@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -15,6 +16,7 @@ from vlm_sft.datasets.dataset import Adapter, Dataset
 from vlm_sft.datasets.readers.grouped import Groups, grouped
 from vlm_sft.datasets.readers.part import Cut, Part, WrongCut
 from vlm_sft.datasets.readers.source import SplitInput
+from vlm_sft.datasets.row_form import refuse_other_form
 from vlm_sft.errors import UserError
 from vlm_sft.images.image_folder import ImageFolder
 from vlm_sft.images.resolve import ImageFinder, ImageRoots, UncheckedImages
@@ -30,6 +32,7 @@ from vlm_sft.prepare.token_cost import COUNTED_TRAJECTORIES, TokenCounter
 from vlm_sft.prepare.workers import in_order, workers_for
 
 PROGRESS_S = 3.0
+FIRST_ROWS = 32  # looked at to see whether the file is of this dataset
 
 Log = Callable[[str], None]
 Stats = dict[str, Any]
@@ -104,6 +107,8 @@ class Preparation:
         return stats
 
     def _parts_of(self, found: SplitInput) -> Iterator[Part | Groups]:
+        first = list(islice(found.rows(), FIRST_ROWS))
+        refuse_other_form(found, self._dataset.name, first, self._adapter.outcomes(first))
         if self._adapter.key:
             return grouped(found.rows(), self._adapter.key, self._folder)
         return found.parts()
@@ -147,17 +152,20 @@ class Preparation:
             except WrongCut:
                 return None
 
-        path = streamed = None
+        path: Path | None = None  # of the part's file; parts that are read in order have none
+        streamed: Path | None = Path()
         rows = 0  # of the file at `path`
         for part, made in in_order(convert, parts, self._workers):
             if enough and stats.written >= enough:
                 return
             if (of_part := getattr(part, "path", None)) != path:
                 path, rows = of_part, 0
-            if made is not None and path != streamed:
+            if path == streamed:
+                continue
+            if made is not None:
                 rows += made.stats.rows_in
                 yield made
-            elif path != streamed:
+            else:
                 streamed = path
                 following = cast("Cut", part).streamed(rows)
                 yield from (one for _, one in in_order(converter.convert, following, self._workers))
