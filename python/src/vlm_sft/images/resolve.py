@@ -22,7 +22,7 @@ from vlm_sft.images.decode import Unusable, suffix_of
 from vlm_sft.images.image_folder import ImageFolder
 from vlm_sft.images.pictures import Pictures, Usable
 
-WORKERS = 8  # decoding releases the GIL; on a network file system the waiting times overlap
+WORKERS = 4  # threads of each process: decoding releases the GIL; on a network file system the waiting times overlap
 
 
 @dataclass(frozen=True, slots=True)
