@@ -12,6 +12,16 @@ def is_path(image: str) -> bool:
     return not (URL.match(image) or DATA_URI.match(image) or OTHER_SCHEME.match(image))
 
 
+def first_folder(image: str) -> str:
+    """Return what tells where an image comes from: the first folder of a normalised path, or the host of a URL."""
+    if DATA_URI.match(image):
+        return "(data URI)"
+    if is_path(image):
+        folder, slash, _ = image.partition("/")
+        return folder if slash else "(no folder)"
+    return image.partition("//")[2].partition("/")[0] or "(no host)"
+
+
 def normalised(image: str) -> str:
     r"""Return the one spelling of a path: `.\coco//./1.jpg` becomes `coco/1.jpg`. URLs and data URIs stay as they are.
 

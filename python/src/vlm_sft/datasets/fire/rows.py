@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from vlm_sft.datasets.conversation import Conversation, Drop, Turn, id_of
 from vlm_sft.datasets.fire.layout import SOURCE_OF_FOLDER
 from vlm_sft.datasets.fire.text import MAX_SCORE, SCORE_MARKER, answer_of, feedback_of, score_of
-from vlm_sft.datasets.image_path import normalised
+from vlm_sft.datasets.image_path import first_folder, normalised
 from vlm_sft.datasets.texts import clean, given
 
 STUDENT, TEACHER = 0, 1
@@ -59,8 +59,8 @@ def parse(row: object) -> Conversation | Drop:
 
 def source_of(image: str) -> str:
     """Return the image source: the first folder of the path (the field `source` is unreliable)."""
-    folder, slash, _ = image.partition("/")
-    return SOURCE_OF_FOLDER.get(folder, folder) if slash else "(no folder)"
+    folder = first_folder(image)
+    return SOURCE_OF_FOLDER.get(folder, folder)
 
 
 @dataclass(frozen=True, slots=True)
