@@ -48,6 +48,7 @@ class Converter:
             WrongCut: see `Part`.
             UserError: the part cannot be read.
         """
+        self._images.take_counts()  # of a part that was cut wrongly
         made, stats, written = Converted(), SplitStats(), list[bytes]()
         made.stats, size = stats, 0
         for number, row, outcome in self._looked_up(part):
