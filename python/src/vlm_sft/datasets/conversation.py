@@ -60,7 +60,7 @@ def id_of(row: object) -> str:
 
 
 # Rows that the user's options exclude. They are counted as dropped, but not in the drop share.
-CHOICES = frozenset({"source_not_selected", "no_revision"})
+CHOICES = frozenset({"source_not_selected", "no_revision", "plain_row", "revision_refused"})
 
 REASONS = {
     "invalid_json": "the line is not JSON",
@@ -80,7 +80,14 @@ REASONS = {
     "image_tag_in_text": "a text contains an image tag that could not be removed",
     "special_token_in_text": "a text contains a control token of a chat template, such as <|im_end|>",
     "ragged_row": "the line has more cells than the header",
+    "prompt_malformed": "a critique or revise prompt without its question, answer or feedback",
+    "critique_without_revision": "a critique that no revise row of the image uses",
+    "decide_without_revision": "a choice between two answers that are in no revise row of the image",
+    "decide_unreadable": "the choice between two answers is neither A nor B",
+    "duplicate_row": "an earlier row of the group is the same, or decides on the same answers",
     "no_trained_answer": "the row excludes all its answers from the loss",
     "source_not_selected": "by choice: its source is not among --sources",
+    "plain_row": "by choice: neither a critique, a revision nor a decision, and --as trajectories joins only these",
+    "revision_refused": "by choice: a decide row prefers the answer before it, and --as trajectories follows it",
     "no_revision": "by choice: only one answer, and --loss revisions trains on later answers only",
 }

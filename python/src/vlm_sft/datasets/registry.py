@@ -2,5 +2,6 @@
 
 from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.fire import FIRE
+from vlm_sft.datasets.volcano import VOLCANO
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (FIRE,)}
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (FIRE, VOLCANO)}
