@@ -107,6 +107,7 @@ def test_the_score_is_written_in_words(score: float | None, shown: str) -> None:
 def test_a_text_only_conversation_has_no_image_tag() -> None:
     (sample,) = samples(Conversation("r", "", (), "q", (Turn("a"),)), (), SampleFormat())
     assert sample == {
+        "id": "r",
         "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "loss": True}],
         "images": [],
     }

@@ -89,7 +89,7 @@ def test_json_lines_are_read_and_a_broken_line_is_a_drop(tmp_path: Path) -> None
         "invalid_json",
         {"id": 3},
     ]
-    assert read[1].detail == "unexpected end of data: line 2 column 1 (char 8): b'{\"id\": \\n'"
+    assert read[1].detail == "unexpected end of data: line 1 column 8 (char 7): b'{\"id\": '"
 
 
 @pytest.mark.parametrize("size", [0, 2000])

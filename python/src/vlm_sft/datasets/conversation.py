@@ -59,8 +59,20 @@ def id_of(row: object) -> str:
     return row_id if isinstance(row_id, str) else ""
 
 
-# Rows that the user's options exclude. They are counted as dropped, but not in the drop share.
-CHOICES = frozenset({"source_not_selected", "no_revision", "plain_row", "revision_refused"})
+# Rows that the options, or the form of a sample, exclude. They are counted as dropped, but not in the drop share.
+CHOICES = frozenset(
+    {
+        "source_not_selected",
+        "no_revision",
+        "plain_row",
+        "revision_refused",
+        "answer_not_best",
+        "prompt_unanswered",
+        "language_not_selected",
+        "message_not_reviewed",
+        "message_below_dropped",
+    }
+)
 
 REASONS = {
     "invalid_json": "the line is not JSON",
@@ -86,6 +98,14 @@ REASONS = {
     "decide_unreadable": "the choice between two answers is neither A nor B",
     "duplicate_row": "an earlier row of the group is the same, or decides on the same answers",
     "no_trained_answer": "the row excludes all its answers from the loss",
+    "message_deleted": "the message was deleted by its authors' platform",
+    "message_repeated": "a message of its tree has the same message_id",
+    "message_without_parent": "the message before it is missing, has the same role, or is on a cycle",
+    "answer_not_best": "by choice: --threads best uses another path of its tree",
+    "prompt_unanswered": "by choice: a last prompt without an answer",
+    "message_not_reviewed": "by choice: no reviewer has accepted the message; --unreviewed uses it",
+    "message_below_dropped": "by choice: a message before it is dropped",
+    "language_not_selected": "by choice: its language is not among --languages",
     "source_not_selected": "by choice: its source is not among --sources",
     "plain_row": "by choice: neither a critique, a revision nor a decision, and --as trajectories joins only these",
     "revision_refused": "by choice: a decide row prefers the answer before it, and --as trajectories follows it",

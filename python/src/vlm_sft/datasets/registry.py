@@ -1,7 +1,9 @@
 """All datasets by name. A new dataset needs an adapter, an entry here, a value in the chart's schema, and cases."""
 
+from vlm_sft.datasets.alpaca import ALPACA
 from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.fire import FIRE
+from vlm_sft.datasets.oasst1 import OASST1
 from vlm_sft.datasets.volcano import VOLCANO
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (FIRE, VOLCANO)}
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (FIRE, VOLCANO, ALPACA, OASST1)}

@@ -145,17 +145,20 @@ class Preparation:
             except WrongCut:
                 return None
 
-        path = streamed = None
+        path: Path | None = None  # of the part's file; parts that are read in order have none
+        streamed: Path | None = Path()
         rows = 0  # of the file at `path`
         for part, made in in_order(convert, parts, self._workers):
             if enough and stats.written >= enough:
                 return
             if (of_part := getattr(part, "path", None)) != path:
                 path, rows = of_part, 0
-            if made is not None and path != streamed:
+            if path == streamed:
+                continue
+            if made is not None:
                 rows += made.stats.rows_in
                 yield made
-            elif path != streamed:
+            else:
                 streamed = path
                 following = cast("Cut", part).streamed(rows)
                 yield from (one for _, one in in_order(converter.convert, following, self._workers))

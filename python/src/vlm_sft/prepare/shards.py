@@ -1,6 +1,6 @@
 """Preparation by several pods: each converts a slice of the input, and the last one to finish publishes the whole.
 
-A pod leaves `<output>.shard-0-of-4` for each split, and then `shard-0-of-4.json` with its counts.
+A pod leaves a file <output>.shard-0-of-4 for each split, and then its counts in a file of the shard's own.
 """
 
 from collections.abc import Sequence

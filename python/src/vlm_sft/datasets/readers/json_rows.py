@@ -16,7 +16,7 @@ from vlm_sft.datasets.readers.part import Part, Rows, WrongCut
 from vlm_sft.errors import UserError
 
 PART_BYTES = 1 << 20  # about 500 rows of FIRE
-MAX_PART_BYTES = 1 << 26  # an array whose next row begins later is streamed by ijson
+MAX_PART_BYTES = 1 << 22  # an array whose next row begins later is streamed by ijson
 BLOCK_BYTES = 1 << 16  # read at a time
 STREAMED_ROWS = 512  # in a part
 SNIFF_BYTES = 4096

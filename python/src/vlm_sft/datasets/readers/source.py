@@ -94,7 +94,7 @@ def locate(dataset: Dataset, source: str, splits: Sequence[str] | None) -> list[
 
 
 def _in_folder(folder: Path, dataset: Dataset, splits: Sequence[str]) -> Iterator[tuple[str, tuple[Path, ...]]]:
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    names = _names_in(folder)
     for split in splits:
         files = dataset.files_of(split, names)
         if not files:
@@ -104,6 +104,10 @@ def _in_folder(folder: Path, dataset: Dataset, splits: Sequence[str]) -> Iterato
                 f"{there}); leave this split out of --splits, or give the file itself"
             )
         yield split, tuple(folder / name for name in files)
+
+
+def _names_in(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
 
 
 def _split_of(path: Path, dataset: Dataset, splits: Sequence[str] | None) -> str:
@@ -141,7 +145,11 @@ def _sha256(path: Path) -> str:
 
 def _from_hub(repo: str, revision: str | None, dataset: Dataset, splits: Sequence[str]) -> list[SplitInput]:
     """Download what is not in the cache. The identity is the commit, so that a moved branch is noticed."""
-    from huggingface_hub import errors, snapshot_download  # late: 0.5 s and 40 MiB that a local file does not need
+    from huggingface_hub import (
+        constants,
+        errors,
+        snapshot_download,
+    )  # late: 0.5 s and 40 MiB that a local file does not need
 
     patterns = [pattern for split in splits for pattern in dataset.split_files[split]]
     try:
@@ -158,13 +166,14 @@ def _from_hub(repo: str, revision: str | None, dataset: Dataset, splits: Sequenc
         ) from error
     except (errors.HfHubHTTPError, errors.HFValidationError) as error:
         raise UserError(f"--input: {_shown(repo, revision)}: {str(error).splitlines()[0]}") from error
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    names = _names_in(folder)
+    cached = " in the cache (HF_HUB_OFFLINE)" if constants.HF_HUB_OFFLINE else ""
     inputs = []
     for split in splits:
         files = dataset.files_of(split, names)
         if not files:
             raise UserError(
-                f"--input: {_shown(repo, revision)} has no file {dataset.split_files[split][0]}; see --splits"
+                f"--input: {_shown(repo, revision)} has no file {dataset.split_files[split][0]}{cached}; see --splits"
             )
         # .../snapshots/<commit>
         identity: Identity = {"file": files[0], "dataset": repo, "commit": folder.name}
