@@ -38,24 +38,16 @@ Outcomes = dict[int, Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A revise row."""
+    """A revise row: it turns `before` into `after`."""
 
     number: int
     prompt: Prompt
     question: str
     answer: str
     feedback: str
+    before: Answer
+    after: Answer
     critique: int | None  # number of its critique row
-
-    @property
-    def before(self) -> Answer:
-        """Return what the row revises."""
-        return self.prompt.image, folded(self.question), folded(self.answer)
-
-    @property
-    def after(self) -> Answer:
-        """Return what it becomes."""
-        return self.prompt.image, folded(self.question), folded(self.prompt.answer)
 
 
 def key(row: object) -> str | None:
@@ -109,7 +101,9 @@ def _revisions(critiques: Prompts, revise: Prompts, outcomes: Outcomes) -> list[
             outcomes[number] = Drop("duplicate_row", prompt.text[-80:])
         else:
             seen.add(row)
-            revisions.append(Revision(number, prompt, *texts, critique))
+            about = prompt.image, folded(texts[0])
+            before, after = (*about, folded(texts[1])), (*about, row[1])
+            revisions.append(Revision(number, prompt, *texts, before, after, critique))
     return revisions
 
 
@@ -120,7 +114,10 @@ def _texts_of(critique: Prompt) -> tuple[str, str, str] | Drop:
 
 def _refusals(decide: Prompts, revisions: Sequence[Revision], outcomes: Outcomes) -> dict[int, Revision]:
     """Return the rows that prefer the initial answer, with a revision that they refuse; the other rows are done."""
-    offered = {(revision.prompt.image, _offer(revision)): revision for revision in revisions}
+    offered = {}
+    for revision in revisions:
+        image, question, answer = revision.before
+        offered[image, f"{question} A. {answer} B. {revision.after[2]}"] = revision
     refusals, decided = {}, set()
     for number, prompt in decide.items():
         offer = prompt.image, folded(prompt.text.removesuffix(DECIDE))
@@ -139,10 +136,6 @@ def _refusals(decide: Prompts, revisions: Sequence[Revision], outcomes: Outcomes
             if letter == "A":
                 refusals[number] = offered[offer]
     return refusals
-
-
-def _offer(revision: Revision) -> str:
-    return folded(f"{revision.question} A. {revision.answer} B. {revision.prompt.answer}")
 
 
 def _accepted(revisions: Sequence[Revision], refusals: dict[int, Revision], outcomes: Outcomes) -> list[Revision]:
