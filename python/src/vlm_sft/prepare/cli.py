@@ -13,6 +13,7 @@ from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.options import row_options
 from vlm_sft.datasets.readers.source import locate
 from vlm_sft.datasets.registry import DATASETS
+from vlm_sft.datasets.texts import IMAGE_TAG
 from vlm_sft.errors import UserError
 from vlm_sft.prepare import table
 from vlm_sft.prepare.finished import differences, read_finished
@@ -20,7 +21,7 @@ from vlm_sft.prepare.runner import Preparation
 from vlm_sft.prepare.settings import Settings
 from vlm_sft.prepare.shards import Shard
 from vlm_sft.prepare.swift_check import CONTROL_TOKEN
-from vlm_sft.prepare.swift_row import IMAGE_TAG, SampleFormat
+from vlm_sft.prepare.swift_row import SampleFormat
 
 HELP = """{dataset.title}'s rows -> {output} and stats.json.
 

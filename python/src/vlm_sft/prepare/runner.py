@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -15,6 +16,7 @@ from vlm_sft.datasets.dataset import Adapter, Dataset
 from vlm_sft.datasets.readers.grouped import Groups, grouped
 from vlm_sft.datasets.readers.part import Cut, Part, WrongCut
 from vlm_sft.datasets.readers.source import SplitInput
+from vlm_sft.datasets.row_form import refuse_other_form
 from vlm_sft.errors import UserError
 from vlm_sft.images.resolve import ImageFinder, ImageRoots, UncheckedImages
 from vlm_sft.prepare import table
@@ -29,6 +31,7 @@ from vlm_sft.prepare.token_cost import COUNTED_TRAJECTORIES, TokenCounter
 from vlm_sft.prepare.workers import in_order, workers_for
 
 PROGRESS_S = 3.0
+FIRST_ROWS = 32  # looked at to see whether the file is of this dataset
 
 Log = Callable[[str], None]
 Stats = dict[str, Any]
@@ -103,6 +106,8 @@ class Preparation:
         return stats
 
     def _parts_of(self, found: SplitInput) -> Iterator[Part | Groups]:
+        first = list(islice(found.rows(), FIRST_ROWS))
+        refuse_other_form(found, self._dataset.name, first, self._adapter.outcomes(first))
         if self._adapter.key:
             return grouped(found.rows(), self._adapter.key, self._folder)
         return found.parts()

@@ -40,6 +40,9 @@ def summary(stats: Mapping[str, Any]) -> str:
                 f"{split}: {counts['history_cut']:,} trajectories are longer than --max-history-rounds; "
                 "the two layouts differ for these"
             )
+        if tags := counts["foreign_tags"]:
+            found = ", ".join(f"{tag} in {rows:,}" for tag, rows in tags.items())
+            lines.append(f"{split}: tags that stand for nothing stay in the text as typed: {found} of the rows")
     speed = f"{stats['rows_per_s']:,} rows/s" if stats["rows_per_s"] else "too fast to measure"
     lines.append(f"{stats['seconds']:.1f} s, {speed}, peak memory {stats['peak_memory_mib']:.0f} MiB")
     return "\n".join(lines)
