@@ -1,20 +1,28 @@
-"""Rows of Volcano joined into conversations: any values as rows, and groups that are large or deep."""
+"""Volcano: any values as rows, groups that are large or deep, and what ms-swift loads of them."""
 
+import json
 import time
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from swift_loads import rows_loaded
 from vlm_sft.datasets.conversation import JOINED, REASONS, Conversation, Drop
+from vlm_sft.datasets.readers.source import SplitInput
 from vlm_sft.datasets.volcano import VOLCANO
 from vlm_sft.datasets.volcano.prompts import CRITIQUE, DECIDE, REVISE
 from vlm_sft.datasets.volcano.trajectories import key, parse_group
 from vlm_sft.images.archive_table import load_table
+from vlm_sft.prepare.runner import Preparation
+from vlm_sft.prepare.settings import Settings
+from vlm_sft.prepare.swift_row import SampleFormat
 
 Row = dict[str, Any]
+CASES = sorted((Path(__file__).parents[2] / "data" / "volcano").glob("*.json"))
 
 
 def row(prompt: str, answer: str, image: str = "1.jpg") -> Row:
@@ -46,7 +54,13 @@ prompts = (
     | st.builds(decide, texts, texts, texts, st.sampled_from(["A", "B", "b.", "both", ""]), images)
 )
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | texts | st.just(CRITIQUE) | st.just(REVISE),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts
+    | st.just(CRITIQUE)
+    | st.just(REVISE),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
@@ -56,9 +70,10 @@ entries = values | st.fixed_dictionaries(
 broken = values | st.fixed_dictionaries(
     {}, optional={"id": values, "image": values | images, "conversations": values | st.lists(entries, max_size=4)}
 )
+groups = st.lists(prompts | broken, max_size=12)
 
 
-@given(st.lists(prompts | broken, max_size=12))
+@given(groups)
 def test_every_row_has_one_outcome_and_every_answer_is_taught_once(rows: list[Any]) -> None:
     outcomes = parse_group(rows)
     assert len(outcomes) == len(rows)
@@ -137,3 +152,37 @@ def test_every_image_of_llava_has_an_archive() -> None:
     )
     assert [path for path in paths if not table.places(path).archives] == []
     assert table.places(paths[1]) == table.places(paths[0])
+
+
+def prepared(rows: list[Any], folder: Path, form: str) -> dict[str, Any]:
+    source = folder / "volcano-train.json"
+    source.write_text(json.dumps(rows))
+    wanted = Settings(SampleFormat(), skip_images=True, max_drop_share=1, own={"as": form}, workers=1)
+    split = [SplitInput("train", (source,), {})]
+    stats = Preparation(VOLCANO, split, wanted, folder / "out", lambda _: None).run()
+    counts: dict[str, Any] = stats["splits"]["train"]
+    return counts
+
+
+@pytest.mark.parametrize("form", ["rows", "trajectories"])
+@settings(deadline=None)
+@given(rows=groups)
+def test_every_row_is_counted(form: str, tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
+    folder = tmp_path_factory.mktemp("volcano")
+    counts = prepared([revise("q", "a", "f", "r", "3.jpg"), *rows], folder, form)
+    assert counts["rows_in"] == len(rows) + 1
+    assert counts["rows_in"] == counts["written"] + counts["joined"] + sum(counts["dropped"].values())
+    assert len((folder / "out" / "volcano_bc_train.jsonl").read_bytes().splitlines()) == counts["written"]
+
+
+@pytest.mark.parametrize("form", ["rows", "trajectories"])
+def test_ms_swift_loads_every_line(form: str, tmp_path: Path) -> None:
+    cases = [json.loads(path.read_text()) for path in CASES]
+    rows = [row for case in cases for row in case.get("rows", [case.get("row")])]
+    counts = prepared(rows, tmp_path, form)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "volcano_bc_train.jsonl").read_bytes().splitlines()]
+    loaded = rows_loaded(tmp_path / "out" / "volcano_bc_train.jsonl")
+    assert len(loaded) == len(lines) == counts["written"] > 10
+    assert [row["images"] for row in loaded] == [line["images"] for line in lines]
+    said = [[message["content"] for message in row["messages"]] for row in (*loaded, *lines)]
+    assert said[: len(lines)] == said[len(lines) :]
