@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from vlm_sft.datasets.conversation import Conversation, Drop, Turn
+from vlm_sft.datasets.readers.source import SplitInput
 from vlm_sft.datasets.row_form import refuse_other_form
 from vlm_sft.errors import UserError
 
@@ -23,7 +24,7 @@ SWIFT = {"messages": [], "images": []}
 )
 def test_the_error_names_the_form_and_the_command(row: dict[str, Any], form: str, reader: str) -> None:
     with pytest.raises(UserError) as raised:
-        refuse_other_form(Path("/x.jsonl"), "fire", [row, DROP, row], [DROP, DROP, DROP])
+        refuse_other_form(SplitInput("train", (Path("/x.jsonl"),), {}), "fire", [row, DROP, row], [DROP, DROP, DROP])
     assert raised.value.message == (
         f"/x.jsonl: the rows have {form}, which `vlm-sft prepare fire` does not read; "
         f"use `vlm-sft prepare {reader} --input /x.jsonl`"
@@ -42,4 +43,4 @@ def test_the_error_names_the_form_and_the_command(row: dict[str, Any], form: str
     ],
 )
 def test_rows_that_may_be_of_the_dataset_are_not_refused(rows: list[Any], outcomes: list[Any]) -> None:
-    refuse_other_form(Path("/x.jsonl"), "fire", rows, outcomes)
+    refuse_other_form(SplitInput("train", (Path("/x.jsonl"),), {}), "fire", rows, outcomes)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from vlm_sft.datasets.conversation import Drop
-from vlm_sft.datasets.readers.json_rows import read_rows
 from vlm_sft.datasets.readers.json_shape import rows_below
+from vlm_sft.datasets.readers.source import file_rows
 from vlm_sft.errors import UserError
 
 ROWS = [{"id": n, "text": f'a {{ "x": [ {n}', "turns": [{"role": "x"}]} for n in range(3000)]
@@ -15,7 +15,7 @@ ROWS = [{"id": n, "text": f'a {{ "x": [ {n}', "turns": [{"role": "x"}]} for n in
 
 def rows(path: Path, content: bytes) -> list[Any]:
     path.write_bytes(content)
-    return list(read_rows(path))
+    return list(file_rows(path))
 
 
 @pytest.mark.parametrize("indent", [None, 1])

@@ -93,6 +93,12 @@ REASONS = {
     "control_character": "a text contains a control character other than tab and line breaks: it is damaged",
     "invalid_unicode": "a text contains half a surrogate pair, which no tokenizer reads",
     "special_token_in_text": "a text contains a control token of a chat template, such as <|im_end|>",
+    "shape_unknown": "the row has no messages, no prompt with a completion, and no text",
+    "column_missing": "the row lacks a column that --map names",
+    "tool_turn": "the conversation has calls of tools, which only ms-swift's own reader takes: name the file in "
+    "train.dataset",
+    "image_malformed": "an image is no path, URL, data URI or bytes",
+    "image_tags_differ": "the texts have another number of <image> tags than the row has images",
     "ragged_row": "the line has more cells than the header",
     "prompt_malformed": "a critique or revise prompt without its question, answer or feedback",
     "critique_without_revision": "a critique that no revise row of the image uses",

@@ -17,9 +17,7 @@ FORMS: tuple[tuple[frozenset[str], str, str], ...] = (
 )
 
 
-def refuse_other_form(
-    found: SplitInput, dataset: str, rows: Sequence[object], outcomes: Sequence[Outcome]
-) -> None:
+def refuse_other_form(found: SplitInput, dataset: str, rows: Sequence[object], outcomes: Sequence[Outcome]) -> None:
     """Check the first rows of a file, so that a file of another form is not read to its end for nothing.
 
     Raises:

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -182,18 +183,38 @@ class Preparation:
         for found in self._inputs:
             pieces = [slices[found.split].piece for slices in shards]
             publish(pieces, self._folder / self._dataset.output_name(found.split))
+        self._verify(splits)
         stats = self._summary(splits)
         with atomic_write(self._folder / MARKER) as file:
             file.write(orjson.dumps(stats, option=orjson.OPT_INDENT_2) + b"\n")
         return stats
+
+    def _verify(self, splits: Mapping[str, SplitStats]) -> None:
+        """Let ms-swift read the outputs; if it does not yield every sample, remove them."""
+        if not self._settings.verify:
+            return
+        from vlm_sft.prepare.verify import verify
+
+        paths = {self._folder / self._dataset.output_name(split): stats for split, stats in splits.items()}
+        lines = {path: self._lines(stats) for path, stats in paths.items()}
+        model, max_length, workers = self._settings.verify, self._settings.max_length, self._settings.workers
+        try:
+            verified = verify(lines, model, max_length=max_length, workers=workers, log=self._log)
+        except UserError:
+            discard(self._folder)
+            raise
+        for path, figures in verified.items():
+            paths[path].verified = asdict(figures)
+
+    def _lines(self, stats: SplitStats) -> int:
+        return stats.layouts.of[self._settings.sample_format.layout].samples
 
     def _summary(self, splits: Mapping[str, SplitStats]) -> Stats:
         """Return the content of `stats.json`."""
         files = {}
         for split, stats in splits.items():
             name = self._dataset.output_name(split)
-            lines = stats.layouts.of[self._settings.sample_format.layout].samples
-            files[name] = {"bytes": (self._folder / name).stat().st_size, "lines": lines}
+            files[name] = {"bytes": (self._folder / name).stat().st_size, "lines": self._lines(stats)}
         seconds = sum(stats.seconds for stats in splits.values())
         return {
             "files": files,

@@ -2,15 +2,14 @@
 
 import click
 
-from vlm_sft.datasets.dataset import Adapter, Dataset
+from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.generic.columns import MAP, adapter
 
 ABOUT = (
-    "A row is messages (also ShareGPT's), a prompt and its completion, Alpaca's instruction and output, a pair of which "
-    "the chosen answer is used, or a text that is trained on as a whole. Every row is looked at on its own, so one file "
-    "may mix them. Images are paths, URLs, data URIs or bytes; their <image> tags stay where they are."
+    "A row is messages (also ShareGPT's), a prompt and its completion, Alpaca's instruction and output, a pair of "
+    "which the chosen answer is used, or a text that is trained on as a whole. Every row is looked at on its own, so "
+    "a file may mix them. Images are paths, URLs, data URIs or bytes; their <image> tags stay where they are."
 )
-SPLITS = ("test", "validation", "val", "dev", "eval")
 
 
 def _files(*suffixes: str) -> dict[str, tuple[str, ...]]:

@@ -10,7 +10,19 @@ from vlm_sft.datasets.dataset import Adapter
 from vlm_sft.datasets.generic.shapes import parse
 from vlm_sft.datasets.options import words
 
-NAMES = ("messages", "prompt", "completion", "instruction", "input", "output", "text", "images", "system", "id", "source")
+NAMES = (
+    "messages",
+    "prompt",
+    "completion",
+    "instruction",
+    "input",
+    "output",
+    "text",
+    "images",
+    "system",
+    "id",
+    "source",
+)
 
 
 def columns(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

@@ -135,7 +135,7 @@ def _messages(entries: object, talk: _Talk | None = None) -> _Talk | Drop:
         try:
             entries = orjson.loads(entries)
         except orjson.JSONDecodeError:
-            return Drop("turn_malformed", f"the messages are a text that is not JSON: {entries[:40]!r}")
+            return Drop("turn_malformed", "the messages are a text that is not JSON")
     if not isinstance(entries, list) or not entries:
         return Drop("no_answers")
     for number, entry in enumerate(entries):

@@ -14,7 +14,7 @@ from math import inf
 
 from vlm_sft.datasets.conversation import JOINED, LARGEST_ID, Conversation, Drop, Outcome, Turn
 from vlm_sft.datasets.dataset import Adapter
-from vlm_sft.datasets.texts import clean, given
+from vlm_sft.datasets.texts import given
 
 PROMPTER, ASSISTANT = "prompter", "assistant"
 
@@ -65,7 +65,7 @@ def _message(row: object, languages: Sequence[str], *, needs_review: bool) -> _M
         return _Unusable(name, Drop("message_deleted", name))
     if needs_review and row.get("review_result") is not True:
         return _Unusable(name, Drop("message_not_reviewed", name))
-    text, rank = clean(given(row.get("text"))), row.get("rank")
+    text, rank = given(row.get("text")).strip(), row.get("rank")
     if not text:
         return _Unusable(name, Drop("empty_answer" if role == ASSISTANT else "no_question", name))
     place = rank if isinstance(rank, int | float) and abs(rank) < LARGEST_ID else inf

@@ -93,12 +93,13 @@ class LinesPart:
     def rows(self) -> Iterator[object]:
         """Yield each line's value; a line that is not JSON is a Drop."""
         for line in _bytes(self.path, self.start, self.end).split(b"\n"):
+            line = line.removeprefix(UTF8_BOM)
             if not line or line.isspace():
                 continue
             try:
-                yield orjson.loads(line.removeprefix(UTF8_BOM))
+                yield orjson.loads(line)
             except orjson.JSONDecodeError as error:
-                rows = parsed_rows(b"[" + line.removeprefix(UTF8_BOM) + b"]") or []
+                rows = parsed_rows(b"[" + line + b"]") or []
                 yield rows[0] if len(rows) == 1 else Drop("invalid_json", f"{error}: {line[:60]!r}")
 
 
