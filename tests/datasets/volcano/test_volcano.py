@@ -105,20 +105,23 @@ def test_the_rows_of_other_images_change_nothing(rows: list[Row]) -> None:
 
 CHAIN = [revise("q", str(number), "f", str(number + 1)) for number in range(3000)]
 STAR = [revise("q", "0", f"f{number}", str(number)) for number in range(1, 3000)]
-FUNNEL = [revise("q", str(number), "f", "x") for number in range(1500)]
-SPREAD = [revise("q", "x", f"f{number}", f"y{number}") for number in range(1500)]
+FUNNEL = [revise("q", str(number), "f", "x") for number in range(5000)]
+SPREAD = [revise("q", "x", f"f{number}", f"y{number}") for number in range(5000)]
 CRITIQUES = [critique("q", str(number), "f\nFeedback: " * 50) for number in range(1500)]
 
 
 @pytest.mark.parametrize(
     ("rows", "written"),
-    [(CHAIN, 1), (CHAIN[::-1], 1), (STAR, 2999), (FUNNEL + SPREAD, 2999), (CRITIQUES, 0)],
+    [(CHAIN, 1), (CHAIN[::-1], 1), (STAR, 2999), (FUNNEL + SPREAD, 9999), (CRITIQUES, 0)],
     ids=["a chain", "a chain from its end", "a star", "a funnel", "critiques"],
 )
-def test_a_large_group_takes_linear_time(rows: list[Row], written: int) -> None:
+def test_a_large_group_takes_as_long_as_its_rows(rows: list[Row], written: int) -> None:
     started = time.process_time()
+    for one in rows:
+        parse_group([one])
+    alone = time.process_time() - started
     outcomes = parse_group(rows)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 3 * alone
     assert sum(isinstance(outcome, Conversation) for outcome in outcomes) == written
 
 

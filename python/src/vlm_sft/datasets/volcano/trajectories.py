@@ -162,22 +162,18 @@ def _chains(revisions: Collection[Revision]) -> Iterator[list[Revision]]:
     revised = {revision.after for revision in revisions if revision.after != revision.before}
     starts = deque(revision for revision in revisions if revision.before not in revised)
     starts.extend(revisions)  # those in circles
-    taken = set()
+    taken: set[int] = set()
     while starts:
         revision = starts.popleft()
-        if revision.number in taken:
-            continue
-        chain, answers = [], {revision.before}
+        chain = []
         while revision.number not in taken:
             taken.add(revision.number)
             chain.append(revision)
-            if revision.after in answers:
-                break
-            answers.add(revision.after)
-            first, *others = following.pop(revision.after, [revision])
+            # The first goes on. It is taken already if the answer is an earlier one of this chain.
+            revision, *others = following.pop(revision.after, [revision])
             starts.extendleft(reversed(others))
-            revision = first
-        yield chain
+        if chain:
+            yield chain
 
 
 def _conversation(chain: Sequence[Revision], *, trains_first: bool) -> Conversation:
