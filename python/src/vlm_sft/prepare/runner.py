@@ -90,7 +90,8 @@ class Preparation:
             slices = {}
             for found in self._inputs:
                 piece = Piece(self._folder / f"{self._dataset.output_name(found.split)}.{shard.name}")
-                slices[found.split] = self._convert(found, piece, iter(shard.slice_of(list(found.parts()))))
+                parts = iter(shard.slice_of(list(self._parts_of(found))))
+                slices[found.split] = self._convert(found, piece, parts, is_whole=False)
             save(shard, self._folder, self.sha256, slices)
         made = [load(other, self._folder, self.sha256) for other in shard.others()]
         missing = [str(number) for number, one in enumerate(made) if one is None]
@@ -113,7 +114,9 @@ class Preparation:
             return grouped(found.rows(), self._adapter.key, self._folder)
         return found.parts()
 
-    def _convert(self, found: SplitInput, piece: Piece, parts: Iterator[Part | Groups]) -> Slice:
+    def _convert(
+        self, found: SplitInput, piece: Piece, parts: Iterator[Part | Groups], *, is_whole: bool = True
+    ) -> Slice:
         """Convert the parts of one split into a file that is not yet under its final name."""
         started = reported = time.monotonic()
         stats = SplitStats()
@@ -124,7 +127,7 @@ class Preparation:
             kept = None
             if self._settings.save_drops:
                 kept = files.enter_context(atomic_write(self._folder / f"dropped_{found.split}.jsonl"))
-            for made in self._converted(converter, parts, stats):
+            for made in self._converted(converter, parts, stats, is_whole=is_whole):
                 piece.add(temporary, made.lines, made.image_line)
                 if kept is not None:
                     _write_drops(kept, made, 0 if self._adapter.key else stats.rows_in)
@@ -140,7 +143,7 @@ class Preparation:
         return Slice(piece, stats)
 
     def _converted(
-        self, converter: Converter, parts: Iterator[Part | Groups], stats: SplitStats
+        self, converter: Converter, parts: Iterator[Part | Groups], stats: SplitStats, *, is_whole: bool
     ) -> Iterator[Converted]:
         """Convert part by part, in order. After a wrong cut, the rest of the file is read in order instead."""
         enough = self._settings.max_samples
@@ -164,6 +167,8 @@ class Preparation:
             if made is not None:
                 rows += made.stats.rows_in
                 yield made
+            elif not is_whole:
+                raise UserError(f"{path}: cannot be cut into parts for several pods; use prepare.shards: 1")
             else:
                 streamed = path
                 following = cast("Cut", part).streamed(rows)

@@ -44,7 +44,8 @@ def summary(stats: Mapping[str, Any]) -> str:
             lines.append(
                 f"{split}: ms-swift trains on all {verified['rows']:,} samples: {verified['tokens']:,} tokens, "
                 f"{verified['trained_tokens']:,} of them trained; a sample has up to {verified['maximum']:,}, "
-                f"95 % have up to {verified['p95']:,}; {verified['over_max_length']:,} are longer than {verified['max_length']:,}"
+                f"95 % have up to {verified['p95']:,}; longer than {verified['max_length']:,}: "
+                f"{verified['over_max_length']:,}"
             )
         if counts["history_cut"]:
             lines.append(
