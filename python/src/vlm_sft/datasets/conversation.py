@@ -64,6 +64,8 @@ CHOICES = frozenset(
     {
         "source_not_selected",
         "no_revision",
+        "plain_row",
+        "revision_refused",
         "answer_not_best",
         "prompt_unanswered",
         "language_not_selected",
@@ -106,6 +108,11 @@ REASONS = {
     "image_malformed": "an image is no path, URL, data URI or bytes",
     "image_tags_differ": "the texts have another number of <image> tags than the row has images",
     "ragged_row": "the line has more cells than the header",
+    "prompt_malformed": "a critique or revise prompt without its question, answer or feedback",
+    "critique_without_revision": "a critique that no revise row of the image uses",
+    "decide_without_revision": "a choice between two answers that are in no revise row of the image",
+    "decide_unreadable": "the choice between two answers is neither A nor B",
+    "duplicate_row": "an earlier row of the group is the same, or decides on the same answers",
     "no_trained_answer": "the row excludes all its answers from the loss",
     "message_deleted": "the message was deleted by its authors' platform",
     "message_repeated": "a message of its tree has the same message_id",
@@ -116,5 +123,7 @@ REASONS = {
     "message_below_dropped": "by choice: a message before it is dropped",
     "language_not_selected": "by choice: its language is not among --languages",
     "source_not_selected": "by choice: its source is not among --sources",
+    "plain_row": "by choice: neither a critique, a revision nor a decision, and --as trajectories joins only these",
+    "revision_refused": "by choice: a decide row prefers the answer before it, and --as trajectories follows it",
     "no_revision": "by choice: only one answer, and --loss revisions trains on later answers only",
 }
