@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from errno import ENOSPC
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,12 @@ def fetch_data(dataset: str, output_dir: Path, arguments: dict[str, Any], force:
     with _alone(folder):
         stats = None if force else _finished(folder, dataset, arguments)
         if stats is None:
-            stats = fetch_rows(dataset, folder, arguments)
+            try:
+                stats = fetch_rows(dataset, folder, arguments)
+            except OSError as error:
+                raise UserError(
+                    f"{folder}: {_line(error)}; enlarge the claim, or delete what is not needed there"
+                ) from None
     left_out = f", {stats['left_out']:,} left out by ms-swift" if stats["left_out"] else ""
     click.echo(f"{output_dir / FILE}: {stats['rows']:,} rows{left_out}")
     if stats["images_not_fetched"]:
@@ -138,29 +144,38 @@ def _load(dataset: str, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401  m
         from swift.dataset import load_dataset, register_dataset_info
     except ImportError as error:
         raise UserError("fetch-data: needs ms-swift; install vlm-sft[train]") from error
-    from datasets.exceptions import DatasetNotFoundError
-    from httpx import HTTPError
-
     options = dict(arguments)
     registered = options.pop("custom_dataset_info", [])
     for path in [registered] if isinstance(registered, str) else registered:
         register_dataset_info(path)
     try:
         rows, _ = load_dataset([dataset], split_dataset_ratio=0.0, shuffle=False, use_hf=True, **options)
-    except DatasetNotFoundError as error:
-        raise ConfigError(f"{dataset}: {_line(error)}; correct train.dataset, or huggingFace.tokenSecret") from None
-    except ValueError as error:  # no such subset or split
-        raise ConfigError(f"{dataset}: {_line(error)}; correct train.dataset") from None
-    except (OSError, HTTPError) as error:
-        raise UserError(f"{dataset}: {_line(error)}; is the hub reachable from this pod?") from None
+    except Exception as error:  # ms-swift and its libraries raise anything
+        raise _failure(dataset, error) from error
     if not len(rows):
         raise ConfigError(
             f"{dataset}: ms-swift reads no row of it; look at the reasons above, and at train.args.columns"
         )
+    # ms-swift adds `dataset` again, and empty columns where it needs them.
     empty = [name for name in rows.column_names if rows.data.column(name).null_count == len(rows)]
-    return rows.remove_columns(
-        ["dataset", *empty]
-    )  # ms-swift adds `dataset` again, and empty columns where it needs them
+    return rows.remove_columns(["dataset", *empty])
+
+
+def _failure(dataset: str, error: Exception) -> UserError:
+    """Return what the user can do about an error of ms-swift's loader."""
+    from datasets.exceptions import DatasetNotFoundError
+    from httpx import HTTPError
+
+    cause: BaseException = error
+    while cause.__cause__ is not None and type(cause.__cause__).__name__ != "RemoteTraceback":
+        cause = cause.__cause__
+    if isinstance(cause, OSError) and cause.errno == ENOSPC:
+        return UserError(f"{dataset}: {_line(cause)}; enlarge the claim, or delete what is not needed there")
+    if isinstance(error, DatasetNotFoundError):
+        return ConfigError(f"{dataset}: {_line(error)}; correct train.dataset, or huggingFace.tokenSecret")
+    if isinstance(error, OSError | HTTPError):
+        return UserError(f"{dataset}: {_line(error)}; is the hub reachable from this pod?")
+    return ConfigError(f"{dataset}: {_line(cause)}; correct train.dataset or train.args.columns")
 
 
 def _with_files(row: Row, column: str, folder: Path) -> Row:
