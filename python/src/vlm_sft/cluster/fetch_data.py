@@ -28,6 +28,7 @@ FILE, MARKER = "data.parquet", "stats.json"
 ARGUMENTS = ("columns", "disable_auto_column_mapping", "model_name", "model_author", "custom_dataset_info")
 IMAGES = ("images", "rejected_images", "positive_images", "negative_images", "teacher_images")
 WRITTEN_ROWS = 100  # at a time; each may hold several pictures
+MAX_WRITERS = 16  # processes that write pictures: more do not make a claim faster
 
 Row = dict[str, Any]
 
@@ -107,7 +108,7 @@ def fetch_rows(dataset: str, folder: Path, arguments: Mapping[str, Any]) -> dict
                 _with_files,
                 fn_kwargs={"column": column, "folder": folder / "images"},
                 features=rows.features,
-                num_proc=min(len(os.sched_getaffinity(0)), len(rows)),
+                num_proc=min(len(os.sched_getaffinity(0)), MAX_WRITERS, len(rows)),
                 writer_batch_size=WRITTEN_ROWS,
                 desc=f"{column} of {dataset}",
             )
