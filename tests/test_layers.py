@@ -38,6 +38,7 @@ MAY_IMPORT_HEAVY = {
     "prepare/swift_load.py",
     "prepare/swift_template.py",
     "prepare/verify.py",
+    "cluster/fetch_data.py",
     "export/fsdp_shards.py",
     "ddp_check/rank.py",
     "serve/server.py",
