@@ -30,8 +30,11 @@
 {{- $_ := set $section (last $path) (has $key $maps | ternary dict "") }}
 {{- end }}
 {{- end }}
-{{- $_ := set $values.prepare "splits" (join "," $values.prepare.splits | splitList "," | compact) }}
-{{- $_ := set $values.prepare "imageRoots" (join "\n" $values.prepare.imageRoots | splitList "\n" | compact) -}}
+{{- range $key := list "prepare.splits" "prepare.imageRoots" "train.dataset" "train.valDataset" "evaluate.dataset" }}
+{{- $path := splitList "." $key }}
+{{- $section := get $values (first $path) }}
+{{- $_ := set $section (last $path) (join "\n" (get $section (last $path)) | splitList "\n" | compact) }}
+{{- end -}}
 {{ $values | toJson }}
 {{- end }}
 

@@ -83,7 +83,7 @@ volcano.as: {of: [volcano], option: --as, default: rows}
 {{- range $made.roots }}{{ $data = concat $data (list "--image-root" .) }}{{ end }}
 {{- if include "vlm-sft.verifies" . }}
 {{- $data = concat $data (list "--verify" .Values.model.id) }}
-{{- with .Values.train.args.max_length }}{{ $data = concat $data (list "--max-length" (toJson .)) }}{{ end }}
+{{- with get .Values.train.args "max_length" }}{{ $data = concat $data (list "--max-length" (toJson .)) }}{{ end }}
 {{- end }}
 {{- if $prepare.skipImages }}{{ $data = append $data "--skip-images" }}{{ end -}}
 {{ $data | toJson }}
