@@ -9,7 +9,8 @@ import pytest
 from vlm_sft.cli import main
 
 ROOT = Path(__file__).parents[2]
-CASES = [*sorted((ROOT / "values").glob("*.yaml")), ROOT / "tests" / "data" / "chart" / "everything.yaml"]
+DATA = ROOT / "tests" / "data" / "chart"
+CASES = [*sorted((ROOT / "values").glob("*.yaml")), DATA / "everything.yaml", DATA / "shards.yaml"]
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -21,7 +22,7 @@ def commands(manifests: list[Manifest]) -> Iterator[list[str]]:
         pod = manifest["spec"]["template"]["spec"] if templated else manifest.get("spec", {})
         for container in [*pod.get("initContainers", []), *pod.get("containers", [])]:
             if container["command"][0] != "tensorboard":
-                yield container["command"]
+                yield [word.replace("$(JOB_COMPLETION_INDEX)", "0") for word in container["command"]]
 
 
 def parsed(words: list[str]) -> dict[str, Any]:

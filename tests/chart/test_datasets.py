@@ -1,6 +1,7 @@
 """What `prepare.dataset` renders: each dataset's own input, splits and options, and the files that training reads."""
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ COMMANDS: dict[str, tuple[dict[str, Any], str, list[str], list[str]]] = {
     ),
     "volcano": (
         {"volcano": {"as": "trajectories"}},
-        f"--input kaist-ai/volcano-train --output-dir /outputs/volcano_bc --splits train {COMMON} --as trajectories {ALL} "
-        f"--image-root /cache/volcano_images {VERIFY}",
+        f"--input kaist-ai/volcano-train --output-dir /outputs/volcano_bc --splits train {COMMON} --as trajectories "
+        f"{ALL} --image-root /cache/volcano_images {VERIFY}",
         ["train"],
         [],
     ),
@@ -62,21 +63,22 @@ COMMANDS: dict[str, tuple[dict[str, Any], str, list[str], list[str]]] = {
         ["validation"],
     ),
     "jsonl": (
-        {"input": "/cache/rows.jsonl", "imageRoots": ["/cache/a", "/cache/b"], "columns": {"prompt": "q", "images": "p"}},
-        f"--input /cache/rows.jsonl --output-dir /outputs/jsonl_bc --splits train {COMMON} --map images=p,prompt=q {ALL} "
-        f"--image-root /cache/a --image-root /cache/b {VERIFY}",
+        {"input": "/cache/a.jsonl", "imageRoots": ["/cache/a", "/cache/b"], "columns": {"prompt": "q", "images": "p"}},
+        f"--input /cache/a.jsonl --output-dir /outputs/jsonl_bc --splits train {COMMON} --map images=p,prompt=q "
+        f"{ALL} --image-root /cache/a --image-root /cache/b {VERIFY}",
         ["train"],
         [],
     ),
     "csv": (
         {"input": "org/table", "columns": {"completion": "the answer"}, "verify": False},
-        f"--input org/table --output-dir /outputs/csv_bc --splits train {COMMON} --map|completion=the answer| {ALL}",
+        f"--input org/table --output-dir /outputs/csv_bc --splits train {COMMON} --map 'completion=the answer' {ALL}",
         ["train"],
         [],
     ),
     "hub": (
         {"input": "org/rows@v2", "subset": "main", "splits": ["train_sft", "test"], "skipImages": True},
-        f"--input org/rows@v2 --output-dir /outputs/hub_bc --splits train_sft,test {COMMON} --subset main {ALL} --skip-images",
+        f"--input org/rows@v2 --output-dir /outputs/hub_bc --splits train_sft,test {COMMON} --subset main "
+        f"{ALL} --skip-images",
         ["train_sft"],
         ["test"],
     ),
@@ -108,10 +110,7 @@ def test_every_dataset_of_the_schema_has_a_command_here() -> None:
 def test_each_dataset_is_prepared_with_its_own_defaults_and_options(render: Render, name: str) -> None:
     given, command, train, validation = COMMANDS[name]
     manifests = render(BASE, {"prepare": {"dataset": name, **given}})
-    words = [
-        word for number, part in enumerate(command.split("|")) for word in ([part] if number % 2 else part.split())
-    ]
-    assert steps(manifests)["data"] == ["vlm-sft", "prepare", name, *words]
+    assert steps(manifests)["data"] == ["vlm-sft", "prepare", name, *shlex.split(command)]
     config = train_config(manifests)
     folder = given.get("outputDir", f"/outputs/{name}_bc")
     assert config["dataset"] == [f"{folder}/{name}_bc_{split}.jsonl" for split in train]
