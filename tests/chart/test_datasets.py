@@ -134,6 +134,7 @@ def test_the_model_is_there_before_the_data_is_verified(render: Render, everythi
     [
         ({"train": {"args": {"max_length": 1000000}}}, ["--verify", "org/model", "--max-length", "1000000"]),
         ({"train": {"args": {"max_length": None}}}, ["--verify", "org/model"]),
+        ({"train": {"args": {"max_length": 0}}}, ["--verify", "org/model"]),
         ({"prepare": {"verify": False}}, []),
         ({"prepare": {"skipImages": True}}, []),
         ({"train": {"enabled": False}}, []),

@@ -38,7 +38,7 @@ volcano.as: {of: [volcano], option: --as, default: rows}
 {{- $_ := set $found "known" (concat $found.splits ($found.further | default list)) }}
 {{- $_ := set $found "splits" ($prepare.splits | default $found.splits) }}
 {{- $_ := set $found "roots" ($prepare.imageRoots | default $found.roots | default list) }}
-{{- $_ := set $found "rounds" ($prepare.maxHistoryRounds | default $found.rounds | default 1000) }}{{/* no dialogue is longer */}}
+{{- $_ := set $found "rounds" (int $prepare.maxHistoryRounds | default (int ($found.rounds | default 1000))) }}{{/* no dialogue is longer */}}
 {{- $train := list }}
 {{- $validation := list }}
 {{- range $found.splits }}
@@ -83,7 +83,7 @@ volcano.as: {of: [volcano], option: --as, default: rows}
 {{- range $made.roots }}{{ $data = concat $data (list "--image-root" .) }}{{ end }}
 {{- if include "vlm-sft.verifies" . }}
 {{- $data = concat $data (list "--verify" .Values.model.id) }}
-{{- with get .Values.train.args "max_length" }}{{ $data = concat $data (list "--max-length" (toJson .)) }}{{ end }}
+{{- with int64 (get .Values.train.args "max_length") }}{{ $data = concat $data (list "--max-length" (toJson .)) }}{{ end }}
 {{- end }}
 {{- if $prepare.skipImages }}{{ $data = append $data "--skip-images" }}{{ end -}}
 {{ $data | toJson }}
