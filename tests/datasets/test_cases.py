@@ -1,9 +1,11 @@
-"""One case file under tests/data/<dataset>/ for every irregularity of its rows: a row, and its samples or drop reason.
+"""One case file under tests/data/<dataset>/ for every irregularity of its rows: its row or rows, and their
+samples, drop reason or drop reasons.
 
 companion.json is a valid row that is written before each case, because an output must not be empty.
 """
 
 import json
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,8 @@ def test_case(path: Path, tmp_path: Path) -> None:
         target = images / file
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8)).save(target, format="PNG" if file.endswith(".png") else "JPEG")
-    rows = [json.dumps(companion["row"]), case.get("line") or json.dumps(case["row"])]
+    given_rows = case["rows"] if "rows" in case else [case.get("row")]
+    rows = [json.dumps(companion["row"]), case.get("line") or "\n".join(map(json.dumps, given_rows))]
 
     def prepare(*rows: str) -> list[Any]:
         (tmp_path / "rows.jsonl").write_text("\n".join(rows))
@@ -50,12 +53,23 @@ def test_case(path: Path, tmp_path: Path) -> None:
     expected = [
         sample | {"images": [str(images / image) for image in sample["images"]]} for sample in case.get("samples", [])
     ]
-    assert prepare(*rows) == of_companion + expected
-    assert [drop["reason"] for drop in lines(out / "dropped_train.jsonl")] == ([case["drop"]] if "drop" in case else [])
+    written = prepare(*rows)
+    assert [list(sample) for sample in written] == [["id", "messages", "images"]] * len(written)
+    shown = [
+        sample if "id" in case_sample else without_id(sample)
+        for sample, case_sample in zip_longest(written[len(of_companion) :], expected, fillvalue={})
+    ]
+    assert shown == expected
+    drops = case.get("drops", [case["drop"]] if "drop" in case else [])
+    assert [drop["reason"] for drop in lines(out / "dropped_train.jsonl")] == drops
+
+
+def without_id(sample: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in sample.items() if name != "id"}
 
 
 def test_every_drop_reason_has_a_case() -> None:
-    shown = {read(path).get("drop") for path in CASES}
+    shown = {reason for path in CASES for reason in [read(path).get("drop"), *read(path).get("drops", [])]}
     elsewhere = {
         "image_outside_root",
         "image_unreadable",

@@ -101,6 +101,7 @@ def test_the_stats_are_complete(tmp_path: Path) -> None:
         }
     }
     assert stats["settings"] | {"version": "any"} == {
+        "dataset": "fire",
         "layout": "trajectory",
         "loss": "all",
         "feedback": "text",

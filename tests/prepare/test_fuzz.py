@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vlm_sft.datasets.conversation import REASONS, Conversation, Drop
 from vlm_sft.datasets.fire import FIRE
-from vlm_sft.datasets.readers.source import SplitFile
+from vlm_sft.datasets.fire.rows import parse
+from vlm_sft.datasets.readers.source import SplitInput
 from vlm_sft.errors import UserError
-from vlm_sft.prepare.runner import prepare
+from vlm_sft.prepare.runner import Preparation
 from vlm_sft.prepare.settings import Settings
 from vlm_sft.prepare.swift_row import SampleFormat
 
@@ -68,7 +69,7 @@ forms = st.builds(
 
 @given(mostly(likely_rows))
 def test_the_adapter_accepts_any_value(row: Any) -> None:
-    parsed = FIRE.parse(row)
+    parsed = parse(row)
     if isinstance(parsed, Drop):
         assert parsed.reason in REASONS
         return
@@ -91,9 +92,9 @@ def nested(depth: int) -> Any:
     "odd", [nested(5000), [nested(5000)], {"value": nested(5000)}, 10**5000, True], ids=lambda _: "odd"
 )
 def test_deep_and_huge_values_do_not_crash(field: str, odd: Any) -> None:
-    parsed = FIRE.parse(GOOD | {field: odd})
+    parsed = parse(GOOD | {field: odd})
     assert isinstance(parsed, Drop) == (field in {"image", "question", "conversations"})
-    assert isinstance(FIRE.parse(GOOD | {"conversations": [odd]}), Drop)
+    assert isinstance(parse(GOOD | {"conversations": [odd]}), Drop)
 
 
 def array(rows: list[Any]) -> str:
@@ -117,7 +118,7 @@ def test_every_row_is_counted(
     source.write_text(layout_of_file([GOOD, *rows]))
     settings = Settings(form, skip_images=True, max_drop_share=1, save_drops=True)
     try:
-        stats = prepare(FIRE, [SplitFile("train", source, {})], settings, folder / "out", lambda _: None)
+        stats = Preparation(FIRE, [SplitInput("train", (source,), {})], settings, folder / "out", lambda _: None).run()
     except UserError:  # GOOD has one answer, so with --loss revisions nothing may be left to write
         if form.loss != "revisions":
             raise

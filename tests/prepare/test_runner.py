@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 from vlm_sft.datasets.conversation import Conversation, Turn
+from vlm_sft.datasets.dataset import Adapter
 from vlm_sft.datasets.fire import FIRE
-from vlm_sft.datasets.readers.source import SplitFile
+from vlm_sft.datasets.readers import json_rows
+from vlm_sft.datasets.readers.source import SplitInput
 from vlm_sft.images import resolve
 from vlm_sft.prepare import runner
 from vlm_sft.prepare.duplicates import DuplicateIds
@@ -20,23 +22,28 @@ from vlm_sft.prepare.stats import SplitStats
 from vlm_sft.prepare.swift_row import SampleFormat
 
 
-def write_rows(folder: Path, count: int) -> SplitFile:
+def write_rows(folder: Path, count: int) -> SplitInput:
     answers = [{"role": "student", "value": "a"}]
     rows: list[Any] = [
         {"id": n, "image": f"coco/{n % 3}.jpg", "question": "q", "conversations": answers} for n in range(count)
     ]
     path = folder / "FIRE-train-100K.json"
     path.write_text(json.dumps(rows))
-    return SplitFile("train", path, {})
+    return SplitInput("train", (path,), {})
 
 
 def test_progress_is_logged_every_few_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "PROGRESS_S", 0)
+    monkeypatch.setattr(json_rows.parts, "__defaults__", (2000,))
     logged: list[str] = []
-    runner.prepare(
+    runner.Preparation(
         FIRE, [write_rows(tmp_path, 70)], Settings(SampleFormat(), skip_images=True), tmp_path / "out", logged.append
-    )
-    assert logged == [f"train: {rows} rows read, {rows} written, 0 dropped" for rows in (32, 64, 70)]
+    ).run()
+    counts = [int(line.split()[1]) for line in logged]
+    assert logged == [f"train: {rows} rows read, {rows} written, 0 dropped" for rows in counts]
+    assert len(counts) > 2
+    assert counts == sorted(counts)
+    assert counts[-1] == 70
 
 
 def test_an_image_is_decoded_once_however_many_rows_name_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,8 +59,8 @@ def test_an_image_is_decoded_once_however_many_rows_name_it(tmp_path: Path, monk
         return original(path)
 
     monkeypatch.setattr(resolve, "decode_problem", record)
-    settings = Settings(SampleFormat(), image_roots=(tmp_path,))
-    stats = runner.prepare(FIRE, [write_rows(tmp_path, 100)], settings, tmp_path / "out", lambda _: None)
+    settings = Settings(SampleFormat(), image_roots=(tmp_path,), workers=1)
+    stats = runner.Preparation(FIRE, [write_rows(tmp_path, 100)], settings, tmp_path / "out", lambda _: None).run()
     assert stats["written"] == 100
     assert sorted(decoded) == ["0.jpg", "1.jpg", "2.jpg"]
 
@@ -65,9 +72,12 @@ def test_rows_without_an_image_and_with_several_images_are_counted(tmp_path: Pat
 
     path = tmp_path / "rows.jsonl"
     path.write_text('{"images": []}\n{"images": ["1.jpg", "2.jpg"]}\n')
-    dataset, settings = replace(FIRE, name="pairs", parse=parse), Settings(SampleFormat(), skip_images=True)
+    dataset, settings = (
+        replace(FIRE, name="pairs", adapter=lambda: Adapter(parse)),
+        Settings(SampleFormat(), skip_images=True),
+    )
     out = tmp_path / "out"
-    stats = runner.prepare(dataset, [SplitFile("train", path, {})], settings, out, lambda _: None)
+    stats = runner.Preparation(dataset, [SplitInput("train", (path,), {})], settings, out, lambda _: None).run()
     assert stats["splits"]["train"]["sources"]["web"] == {
         "rows": 2,
         "written": 2,
@@ -75,8 +85,9 @@ def test_rows_without_an_image_and_with_several_images_are_counted(tmp_path: Pat
         "images_missing": 0,
     }
     written = [json.loads(line) for line in (out / "pairs_bc_train.jsonl").read_text().splitlines()]
-    assert [sample["messages"][0]["content"] for sample in written] == ["q", "<image><image>\nq"]
-    assert [sample["images"] for sample in written] == [[], ["1.jpg", "2.jpg"]]
+    # A line with images comes first: pyarrow takes the type of `images` from the first lines.
+    assert [sample["messages"][0]["content"] for sample in written] == ["<image><image>\nq", "q"]
+    assert [sample["images"] for sample in written] == [["1.jpg", "2.jpg"], []]
 
 
 def test_duplicate_ids_are_counted_as_with_a_set() -> None:

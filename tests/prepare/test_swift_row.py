@@ -87,7 +87,7 @@ def test_the_fast_count_of_costs_equals_the_slow_one(conversation: Conversation,
     if not written:
         return
     fast = LayoutCosts()
-    fast.add(conversation, written, form)
+    fast.add(conversation, [str(image) for image in conversation.images], written, form)
     for layout, made in zip(LAYOUTS, both(conversation, form), strict=True):
         slow = LayoutCost()
         count(slow, made)
@@ -107,6 +107,7 @@ def test_the_score_is_written_in_words(score: float | None, shown: str) -> None:
 def test_a_text_only_conversation_has_no_image_tag() -> None:
     (sample,) = samples(Conversation("r", "", (), "q", (Turn("a"),)), (), SampleFormat())
     assert sample == {
+        "id": "r",
         "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "loss": True}],
         "images": [],
     }

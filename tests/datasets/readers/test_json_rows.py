@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vlm_sft.datasets.conversation import Drop
-from vlm_sft.datasets.readers.json_rows import BLOCK_BYTES, read_rows
+from vlm_sft.datasets.readers import json_rows
+from vlm_sft.datasets.readers.source import file_rows
 from vlm_sft.errors import UserError
 
 # No lone surrogates: neither parser accepts them.
@@ -23,6 +24,7 @@ values = st.recursive(
     ),
     max_leaves=12,
 )
+PART_BYTES = 1 << 16
 PLAIN = {"key": "a", "id": "b", "nested": [{"id": 1}, {"id": 2}]}
 QUIRK = {"id": 'a}, {"id": "b', "nested": [{"id": 1}, {"id": 2}], "text": 'quote " brace } backslash \\ ü 🚲'}
 
@@ -32,8 +34,13 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_rows.parts, "__defaults__", (PART_BYTES,))
+
+
 def rows(path: Path) -> list[Any]:
-    return list(read_rows(path))
+    return list(file_rows(path))
 
 
 @given(st.lists(values), st.sampled_from([None, 1, 4, "\t"]), st.booleans(), st.booleans())
@@ -54,13 +61,13 @@ def test_arrays_of_many_blocks_are_complete(
 ) -> None:
     document = [first, *[row, {"id": "n" * 1000}, PLAIN] * 300]
     content = json.dumps(document, indent=indent, separators=separators)
-    assert len(content) > 4 * BLOCK_BYTES
+    assert len(content) > 4 * PART_BYTES
     assert rows(write(tmp_path / "x.json", content)) == document
 
 
 @pytest.mark.parametrize("between", [" ", " 5 ", ",, ", '"'])
 def test_anything_but_one_comma_between_two_blocks_is_an_error(between: str, tmp_path: Path) -> None:
-    about = 2 * BLOCK_BYTES // (len(json.dumps(PLAIN)) + 2)  # rows in the two blocks that are read first
+    about = 2 * PART_BYTES // (len(json.dumps(PLAIN)) + 2)  # rows in the two blocks that are read first
     for count in range(about - 3, about + 3):
         half = json.dumps([PLAIN] * count)[1:-1]
         with pytest.raises(UserError, match="is not JSON"):
@@ -82,7 +89,7 @@ def test_json_lines_are_read_and_a_broken_line_is_a_drop(tmp_path: Path) -> None
         "invalid_json",
         {"id": 3},
     ]
-    assert read[1].detail == "unexpected end of data: line 2 column 1 (char 8): b'{\"id\": \\n'"
+    assert read[1].detail == "unexpected end of data: line 1 column 8 (char 7): b'{\"id\": '"
 
 
 @pytest.mark.parametrize("size", [0, 2000])
@@ -102,7 +109,7 @@ def test_a_broken_array_is_reported_with_row_and_bytes(tmp_path: Path) -> None:
     path = write(tmp_path / "x.json", start + ', {"id": nonsense}' + start.replace("[", ", ", 1) + "]")
     read = []
     with pytest.raises(UserError) as raised:
-        read.extend(read_rows(path))
+        read.extend(file_rows(path))
     message = raised.value.message
     assert "is not JSON (lexical error: invalid string in json text.)" in message
     low, high = (
@@ -110,7 +117,7 @@ def test_a_broken_array_is_reported_with_row_and_bytes(tmp_path: Path) -> None:
     )
     assert low <= len(start) <= high
     row = int(message.split(": row ")[1].split(" ")[0])
-    assert 5000 - 2 * BLOCK_BYTES // len(json.dumps(QUIRK)) <= row <= 5001
+    assert 5000 - 2 * PART_BYTES // len(json.dumps(QUIRK)) <= row <= 5001
 
 
 @pytest.mark.parametrize(
@@ -160,7 +167,7 @@ def test_memory_does_not_grow_with_the_file(ending: str, tmp_path: Path) -> None
             tmp_path / f"{count}.{ending}", "[" + ",\n".join(lines) + "]" if ending == "json" else "\n".join(lines)
         )
         tracemalloc.start()
-        for _ in read_rows(path):
+        for _ in file_rows(path):
             pass
         top = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -174,7 +181,7 @@ def test_memory_does_not_grow_if_no_row_begins_like_the_first(tmp_path: Path) ->
     content = json.dumps([{"first": 1}, *[PLAIN] * 90_000])
     path = write(tmp_path / "x.json", content)
     tracemalloc.start()
-    assert sum(1 for _ in read_rows(path)) == 90_001
+    assert sum(1 for _ in file_rows(path)) == 90_001
     top = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert top < 5 * 2**20 < len(content)

@@ -1,7 +1,9 @@
 """--input: a folder, a file, or a dataset on the hub. Each split finds its file and identifies its content."""
 
 import hashlib
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -11,17 +13,18 @@ from pathlib import Path
 
 import pytest
 from vlm_sft.datasets.fire import FIRE
-from vlm_sft.datasets.readers.source import SplitFile, locate
+from vlm_sft.datasets.readers.source import SplitInput, locate
 from vlm_sft.errors import UserError
 
 COMMIT = "4f2c1d0e9b8a7f6e5d4c3b2a190807f6e5d4c3b2"
+FILES = ("FIRE-train-100K.json", "FIRE-test.json")
 CONTENT = b'[{"id": 1}]'
 
 
-def split_file(split: str, path: Path) -> SplitFile:
+def split_file(split: str, path: Path) -> SplitInput:
     content = path.read_bytes()
     identity = {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return SplitFile(split, path, identity)
+    return SplitInput(split, (path,), identity)
 
 
 def touch(path: Path) -> Path:
@@ -99,7 +102,8 @@ class Hub(BaseHTTPRequestHandler):
         self._answer(with_body=True)
 
     def _answer(self, *, with_body: bool) -> None:
-        path = self.path.partition("?")[0].removeprefix("/datasets/org/fire/resolve/")
+        path = self.path.partition("?")[0].removeprefix("/api").removeprefix("/datasets/org/fire/")
+        path = re.sub("^(resolve|revision|tree)/", "", path)
         revision, _, name = path.partition("/")
         if "org/fire" not in self.path:
             self.send_response(404)
@@ -107,20 +111,28 @@ class Hub(BaseHTTPRequestHandler):
         elif revision not in ("main", COMMIT):
             self.send_response(404)
             self.send_header("X-Error-Code", "RevisionNotFound")
-        elif name not in ("FIRE-train-100K.json", "FIRE-test.json"):
+        elif self.path.startswith("/api"):
+            files = [{"type": "file", "path": name, "oid": "0", "size": len(CONTENT)} for name in ("README.md", *FILES)]
+            facts = files if "/tree/" in self.path else {"id": "org/fire", "sha": COMMIT}
+            self._send(json.dumps(facts).encode(), with_body=with_body)
+            return
+        elif name not in FILES:
             self.send_response(404)
             self.send_header("X-Error-Code", "EntryNotFound")
         else:
-            self.send_response(200)
-            self.send_header("ETag", '"tag"')
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("Content-Length", str(len(CONTENT)))
-            self.end_headers()
-            if with_body:
-                self.wfile.write(CONTENT)
+            self._send(CONTENT, with_body=with_body)
             return
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _send(self, content: bytes, *, with_body: bool) -> None:
+        self.send_response(200)
+        self.send_header("ETag", '"tag"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if with_body:
+            self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -142,7 +154,7 @@ from vlm_sft.datasets.fire import FIRE
 from vlm_sft.datasets.readers.source import locate
 try:
     for found in locate(FIRE, sys.argv[1], sys.argv[2:] or None):
-        print(found.split, found.path.read_text(), found.identity)
+        print(found.split, found.files[0].read_text(), found.identity)
 except UserError as error:
     print("UserError", error.message)
 """
@@ -192,6 +204,6 @@ def test_what_the_hub_lacks_is_reported_in_one_line(
 def test_an_unreachable_hub_is_reported_with_ways_out(tmp_path: Path) -> None:
     (line,) = run_locate(tmp_path, "http://127.0.0.1:9", "org/fire", offline=True)
     assert line == (
-        "UserError --input: org/fire: FIRE-train-100K.json is not in the cache and the hub cannot be reached "
+        "UserError --input: org/fire is not in the cache and the hub cannot be reached "
         "(HF_HUB_OFFLINE, network, HF_ENDPOINT?); download it once, or give a local path"
     )

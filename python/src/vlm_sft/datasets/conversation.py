@@ -12,17 +12,26 @@ class Turn:
     answer: str
     reply: str = ""  # empty: no reply; only the last turn may have none
     score: float | None = None  # of the answer, 0 < score <= 10; None: not given, or not readable
+    trained: bool = True  # False: the row itself excludes this answer from the loss
+
+
+Image = str | bytes  # untrusted: a path, URL or data URI as the dataset writes it, or the bytes of an image file
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One row of any dataset. Texts have no image tag and no outer whitespace; only the last reply may be empty."""
+    """One row of any dataset. Texts have no outer whitespace; only the last reply may be empty.
+
+    Without `tags_in_text` no text has an image tag. An empty question is for a text that is trained on as a whole.
+    """
 
     row_id: str
     source: str  # where the row or its images come from, as the dataset names it: "coco", "vg", ...
-    images: tuple[str, ...]  # paths as the dataset writes them, untrusted; may be empty
+    images: tuple[Image, ...]  # may be empty
     question: str
     turns: tuple[Turn, ...]  # at least one
+    system: str = ""  # the row's own system message
+    tags_in_text: bool = False  # True: the texts have one <image> for each image, in place; False: images come first
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,15 @@ class Drop:
 
     reason: str
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A row that is a part of the conversation which another row of its group yields."""
+
+
+JOINED = Joined()
+Outcome = Conversation | Drop | Joined
 
 
 def id_of(row: object) -> str:
@@ -61,6 +79,8 @@ REASONS = {
     "image_unreadable": "the image file does not decode",
     "image_tag_in_text": "a text contains an image tag that could not be removed",
     "special_token_in_text": "a text contains a control token of a chat template, such as <|im_end|>",
+    "ragged_row": "the line has more cells than the header",
+    "no_trained_answer": "the row excludes all its answers from the loss",
     "source_not_selected": "by choice: its source is not among --sources",
     "no_revision": "by choice: only one answer, and --loss revisions trains on later answers only",
 }

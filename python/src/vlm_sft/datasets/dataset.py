@@ -1,12 +1,34 @@
 """What the commands must know of one dataset; each dataset's package defines one instance."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
-from vlm_sft.datasets.conversation import Conversation, Drop
+import click
+
+from vlm_sft.datasets.conversation import Conversation, Drop, Outcome
 
 Parse = Callable[[object], Conversation | Drop]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """The rows of a dataset -> conversations, for one choice of the dataset's own options. Nothing in it may raise."""
+
+    parse: Parse | None = None  # one row; None: rows are read in groups
+    # Rows with the same key are parsed together, whatever lies between them; None: the row is a group of its own.
+    key: Callable[[object], str | None] | None = None
+    parse_group: Callable[[Sequence[object]], Sequence[Outcome]] | None = None  # one outcome for each row
+
+    def outcomes(self, rows: Sequence[object]) -> Sequence[Outcome]:
+        """Return the outcome of each row of a group, or of rows that are not grouped."""
+        if self.parse_group:
+            return self.parse_group(rows)
+        parse = self.parse
+        assert parse is not None  # noqa: S101  an adapter has one of the two
+        return [row if isinstance(row, Drop) else parse(row) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -16,10 +38,15 @@ class Dataset:
     name: str  # on the command line, and in the names of the outputs
     title: str  # in help texts
     about: str  # how a row becomes a conversation; shown by `vlm-sft prepare NAME --help`
-    hub_id: str  # ORG/NAME
-    parse: Parse  # must not raise, whatever JSON value the row is
-    split_files: Mapping[str, tuple[str, ...]]  # split -> file names, newest first; the first split is the main one
+    hub_id: str  # ORG/NAME; empty: none of its own
+    adapter: Callable[..., Adapter]  # takes the values of `options` by name
+    # Split -> globs below the folder or repository, newest first: all matches of the first that matches any file. The
+    # first split is the main one.
+    split_files: Mapping[str, tuple[str, ...]]
     default_splits: tuple[str, ...]
+    options: tuple[Callable[[Any], Any], ...] = ()  # click options that only this dataset has
+    has_scores: bool = False  # users' replies have scores: --feedback
+    needs_images: bool = True  # False: most users have no images, so --image-root is not asked for
     # Places of the same image in other archive layouts: (regular expression over the whole path, replacement).
     image_rewrites: tuple[tuple[str, str], ...] = ()
     archive_table: Path | None = None  # public archives of the images, see images/archive_table.py
@@ -33,3 +60,20 @@ class Dataset:
         """Return the split whose name the file name contains; the main split where it contains none."""
         main, *others = self.split_files
         return next((split for split in others if split in file_name.lower()), main)
+
+    def own_options(self) -> list[str]:
+        """Return the parameter names of `options`."""
+
+        @click.command()
+        def command() -> None: ...
+
+        for option in self.options:
+            command = option(command)
+        return [str(parameter.name) for parameter in command.params]
+
+    def files_of(self, split: str, names: Sequence[str]) -> list[str]:
+        """Return those of `names`, relative paths with forward slashes, that are the split's files, in order."""
+        for pattern in self.split_files[split]:
+            if found := sorted(name for name in names if fnmatch(name, pattern)):
+                return found
+        return []

@@ -9,7 +9,7 @@ import click
 
 from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.options import row_options
-from vlm_sft.datasets.readers.source import SplitFile, locate
+from vlm_sft.datasets.readers.source import SplitInput, locate
 from vlm_sft.datasets.registry import DATASETS
 from vlm_sft.errors import UserError
 from vlm_sft.images.archive_table import ArchiveTable, load_table
@@ -96,7 +96,7 @@ def _command(dataset: Dataset, own_table: Path) -> click.Command:
 
 def _look_up(
     dataset: Dataset,
-    inputs: Sequence[SplitFile],
+    inputs: Sequence[SplitInput],
     roots: Sequence[Path],
     sources: Sequence[str],
     max_samples: int,
@@ -108,7 +108,7 @@ def _look_up(
     def is_obtainable(path: str) -> bool:
         return bool(archives.places(path).archives) or isinstance(finder.find(path), str)
 
-    wanted = read_wanted(dataset.parse, inputs, sources, max_samples, is_obtainable)
+    wanted = read_wanted(dataset.adapter().outcomes, inputs, sources, max_samples, is_obtainable)
     on_disk: set[str] = set()
     paths = iter(wanted.sources)
     while batch := list(islice(paths, LOOKUP_BATCH)):

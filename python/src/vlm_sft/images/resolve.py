@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from vlm_sft.datasets.conversation import Image
 from vlm_sft.images.decode import decode_problem
 
 WORKERS = 8  # decoding releases the GIL; on a network file system the waiting times overlap
@@ -31,11 +33,14 @@ def is_unsafe(path: str) -> bool:
 class ImageFinder(Protocol):
     """What a preparation needs to know about images."""
 
-    def prefetch(self, paths: Iterable[str]) -> None:
-        """Look up the paths before `find` is called."""
+    def prefetch(self, images: Iterable[Image]) -> None:
+        """Look up the images before `find` is called."""
 
-    def find(self, path: str) -> str | NoImage:
+    def find(self, image: Image) -> str | NoImage:
         """Return the path that a sample should name, or why there is none."""
+
+    def take_counts(self) -> Counter[str]:
+        """Return how many images were converted since the last call, by kind."""
 
 
 class UncheckedImages:
@@ -44,12 +49,17 @@ class UncheckedImages:
     def __init__(self, root: Path | None) -> None:
         self._prefix = f"{os.path.abspath(root)}/" if root else ""  # noqa: PTH100  Path.resolve() would follow links
 
-    def prefetch(self, paths: Iterable[str]) -> None:
+    def prefetch(self, images: Iterable[Image]) -> None:
         """Nothing to look up."""
 
-    def find(self, path: str) -> str | NoImage:
+    def find(self, image: Image) -> str | NoImage:
         """Return the path below the root, unless it leaves the root."""
+        path = str(image)
         return NoImage("image_path_unsafe", path) if is_unsafe(path) else self._prefix + path
+
+    def take_counts(self) -> Counter[str]:
+        """Return no counts: nothing is converted."""
+        return Counter()
 
 
 PROBLEMS = ("image_missing", "image_outside_root", "image_unreadable", "image_path_unsafe")
@@ -67,11 +77,12 @@ class ImageRoots:
         self._places: dict[int, int] = {}
         self._details: dict[int, str] = {}  # only for files that do not decode
 
-    def find(self, path: str) -> str | NoImage:
+    def find(self, image: Image) -> str | NoImage:
         """Return the absolute path of the first candidate that exists, or why there is none.
 
         It must be a regular file that decodes, and its real path (links followed) must be under one of the roots.
         """
+        path = str(image)
         key = hash(path)
         place = self._places.get(key)
         if place is None:
@@ -81,12 +92,16 @@ class ImageRoots:
         found: str = next(islice(self._candidates(path), place, None))
         return found
 
-    def prefetch(self, paths: Iterable[str]) -> None:
+    def prefetch(self, images: Iterable[Image]) -> None:
         """Look up the new paths in parallel; `find` then reads the results from memory."""
-        fresh = list(dict.fromkeys(path for path in paths if hash(path) not in self._places))
+        fresh = list(dict.fromkeys(path for path in map(str, images) if hash(path) not in self._places))
         with ThreadPoolExecutor(WORKERS) as pool:
             for path, place in zip(fresh, pool.map(self._search, fresh), strict=True):
                 self._places[hash(path)] = place
+
+    def take_counts(self) -> Counter[str]:
+        """Return no counts: nothing is converted."""
+        return Counter()
 
     def _candidates(self, path: str) -> Iterator[str]:
         """Yield every place where the image may be: for each root the path itself, then its rewrites."""

@@ -1,13 +1,11 @@
 """Which images a preparation will need: the image paths of the rows that it would read, by split."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from vlm_sft.datasets.conversation import Drop
-from vlm_sft.datasets.dataset import Parse
-from vlm_sft.datasets.readers.json_rows import read_rows
-from vlm_sft.datasets.readers.source import SplitFile
+from vlm_sft.datasets.conversation import Conversation, Outcome
+from vlm_sft.datasets.readers.source import SplitInput
 
 SPARE_SHARE = 0.1  # rows beyond --max-samples: `prepare` uses them if an earlier row has no image after all
 MIN_SPARE_ROWS = 20
@@ -28,8 +26,8 @@ class Wanted:
 
 
 def read_wanted(
-    parse: Parse,
-    inputs: Iterable[SplitFile],
+    outcomes: Callable[[Sequence[object]], Sequence[Outcome]],
+    inputs: Iterable[SplitInput],
     sources: Collection[str],
     max_samples: int,
     is_obtainable: Callable[[str], bool],
@@ -47,14 +45,15 @@ def read_wanted(
     for found in inputs:
         rows = wanted.rows[found.split] = Counter()
         usable = 0
-        for row in read_rows(found.path):
-            parsed = row if isinstance(row, Drop) else parse(row)
-            if isinstance(parsed, Drop) or (sources and parsed.source not in sources):
+        for row in found.rows():
+            parsed = outcomes((row,))[0]
+            if not isinstance(parsed, Conversation) or (sources and parsed.source not in sources):
                 continue
-            rows[parsed.images] += 1
-            for path in parsed.images:
+            paths = tuple(path for path in parsed.images if isinstance(path, str))
+            rows[paths] += 1
+            for path in paths:
                 wanted.sources.setdefault(path, parsed.source)
-            if enough is not None and all(map(is_obtainable, parsed.images)):
+            if enough is not None and all(map(is_obtainable, paths)):
                 usable += 1
                 if usable == enough:
                     break

@@ -1,6 +1,9 @@
 """`vlm-sft prepare NAME`: options in, tables out."""
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,11 @@ from vlm_sft.datasets.registry import DATASETS
 from vlm_sft.errors import UserError
 from vlm_sft.prepare import table
 from vlm_sft.prepare.finished import differences, read_finished
-from vlm_sft.prepare.runner import prepare as run_preparation
-from vlm_sft.prepare.settings import Settings, identities, sha256_of
-from vlm_sft.prepare.swift_check import CONTROL_TOKEN, IMAGE_TAG
-from vlm_sft.prepare.swift_row import SampleFormat
+from vlm_sft.prepare.runner import Preparation
+from vlm_sft.prepare.settings import Settings
+from vlm_sft.prepare.shards import Shard
+from vlm_sft.prepare.swift_check import CONTROL_TOKEN
+from vlm_sft.prepare.swift_row import IMAGE_TAG, SampleFormat
 
 HELP = """{dataset.title}'s rows -> {output} and stats.json.
 
@@ -46,6 +50,34 @@ def prepare() -> None:
     """Convert the rows of a dataset into JSONL that ms-swift trains on."""
 
 
+FEEDBACK = click.option(
+    "--feedback",
+    type=click.Choice(["text", "score-and-text"]),
+    default="text",
+    show_default=True,
+    help="Feedback that the model sees: its text, or also its score in words. The default is text only, because "
+    "users rarely give scores.",
+)
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a decorator that adds all `options` to a command."""
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
+
+
+def _shard(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Shard | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+)/(\d+)", value, re.ASCII)
+    if not match or int(match[1]) >= int(match[2]):
+        raise click.BadParameter(f"got {value!r}, need I/N with I from 0 to N-1, such as 0/4.")
+    return Shard(int(match[1]), int(match[2]))
+
+
+def _log(line: str) -> None:
+    click.echo(line, err=True)
+
+
 def _command(dataset: Dataset) -> click.Command:
     @click.command(dataset.name, help=HELP.format(dataset=dataset, output=dataset.output_name("<split>")))
     @row_options(dataset)
@@ -59,7 +91,7 @@ def _command(dataset: Dataset) -> click.Command:
         type=click.IntRange(min=1),
         default=6,
         show_default=True,
-        help="Number of earlier answers, each with its feedback, that an answer sees: the newest ones.",
+        help="Number of earlier answers, each with the reply to it, that an answer sees: the newest ones.",
     )
     @click.option(
         "--image-root",
@@ -70,7 +102,10 @@ def _command(dataset: Dataset) -> click.Command:
     )
     @click.option("--skip-images", is_flag=True, help="Do not check that the image files exist.")
     @click.option(
-        "--system-prompt", default="", callback=_plain_text, help="System message of every sample.  [default: none]"
+        "--system-prompt",
+        default="",
+        callback=_plain_text,
+        help="System message of every sample whose row has none.  [default: none]",
     )
     @click.option(
         "--layout",
@@ -87,14 +122,7 @@ def _command(dataset: Dataset) -> click.Command:
         help="Answers that are trained on: all, the last of each trajectory, or all but the first. They are the "
         "same in both layouts: steps with `last` writes one sample per trajectory.",
     )
-    @click.option(
-        "--feedback",
-        type=click.Choice(["text", "score-and-text"]),
-        default="text",
-        show_default=True,
-        help="Feedback that the model sees: its text, or also its score in words. The default is text only, because "
-        "users rarely give scores.",
-    )
+    @_options(*([FEEDBACK] if dataset.has_scores else []), *dataset.options)
     @click.option(
         "--max-drop-share",
         type=click.FloatRange(0, 1),
@@ -111,35 +139,57 @@ def _command(dataset: Dataset) -> click.Command:
         "id) reads them with IMAGE_MAX_TOKEN_NUM. Needs ms-swift; takes a minute and 1 GiB of memory.  "
         "[default: not counted]",
     )
+    @click.option(
+        "--workers",
+        type=click.IntRange(min=0),
+        default=0,
+        help="Number of processes. The outputs do not depend on it.  [default: one for each core]",
+    )
+    @click.option(
+        "--max-memory",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="MIB",
+        help="Start only as many processes as fit into this memory.  [default: no limit]",
+    )
+    @click.option(
+        "--shard",
+        callback=_shard,
+        metavar="I/N",
+        help="Convert slice I, from 0, of N slices of the input, for N pods with one --output-dir. The last one to "
+        "finish publishes the outputs, which are the same as without this option.  [default: the whole input]",
+    )
     @click.option("--force", is_flag=True, help="Repeat a finished run, for example after adding images.")
     def command(
         source: str,
         splits: tuple[str, ...] | None,
         output_dir: Path,
+        shard: Shard | None,
         force: bool,
-        **options: Any,  # noqa: ANN401  each is a field of SampleFormat or Settings
+        **options: Any,  # noqa: ANN401  each is a field of SampleFormat or Settings, or of the dataset
     ) -> None:
-        form = SampleFormat(**{field.name: options.pop(field.name) for field in fields(SampleFormat)})
-        settings = Settings(form, **options)
-        _check_image_options(settings)
+        own = {name: options.pop(name) for name in dataset.own_options()}
+        of_form = {field.name for field in fields(SampleFormat)} & options.keys()
+        form = SampleFormat(**{name: options.pop(name) for name in of_form})
+        settings = Settings(form, **options, own=own)
+        _check_image_options(dataset, settings)
+        if shard and (settings.max_samples or settings.save_drops or settings.count_tokens or force):
+            raise click.UsageError("--shard: leave out --max-samples, --save-drops, --count-tokens and --force.")
         try:
-            _prepare(dataset, source, output_dir, splits, settings, force=force)
+            preparation = Preparation(dataset, locate(dataset, source, splits), settings, output_dir, _log)
+            _run(preparation, output_dir, settings.sources, shard, force=force)
         except OSError as error:
             raise UserError(f"{error.filename or output_dir}: {error.strerror or error}") from error
 
     return command
 
 
-for _dataset in DATASETS.values():
-    prepare.add_command(_command(_dataset))
-
-
-def _check_image_options(settings: Settings) -> None:
+def _check_image_options(dataset: Dataset, settings: Settings) -> None:
     if settings.skip_images:
         if settings.count_tokens:
             raise click.UsageError("--count-tokens reads the images: leave out --skip-images.")
         return
-    if not settings.image_roots:
+    if not settings.image_roots and dataset.needs_images:
         raise click.UsageError("give --image-root DIR, or --skip-images to write samples without checking the images.")
     if missing := [str(root) for root in settings.image_roots if not root.is_dir()]:
         raise UserError(
@@ -147,23 +197,24 @@ def _check_image_options(settings: Settings) -> None:
         )
 
 
-def _prepare(
-    dataset: Dataset, source: str, folder: Path, splits: tuple[str, ...] | None, settings: Settings, *, force: bool
-) -> None:
-    inputs = locate(dataset, source, splits)
-    wanted, content = settings.as_json(), identities(inputs)
+def _run(preparation: Preparation, folder: Path, sources: Sequence[str], shard: Shard | None, *, force: bool) -> None:
     former = None if force else read_finished(folder)
     if former is not None:
-        names = {dataset.output_name(found.split) for found in inputs}  # another dataset may read the same input
-        if former["sha256_of_settings_and_input"] == sha256_of(wanted, content) and former["files"].keys() == names:
+        if former["sha256_of_settings_and_input"] == preparation.sha256:
             click.echo(table.summary(former))
             click.echo(f"already finished with these settings and this input: {folder}; --force repeats it")
             return
-        click.echo(f"{folder}: made with other settings or input, so it is replaced:", err=True)
-        for line in differences(former, wanted, content):
-            click.echo(f"  {line}", err=True)
-    stats = run_preparation(dataset, inputs, settings, folder, lambda line: click.echo(line, err=True))
-    for name in settings.sources:
+        _log(f"{folder}: made with other settings or input, so it is replaced:")
+        for line in differences(former, preparation.wanted, preparation.content):
+            _log(f"  {line}")
+    stats = preparation.run_shard(shard) if shard else preparation.run()
+    if stats is None:
+        return
+    for name in sources:
         if not any(name in counts["sources"] for counts in stats["splits"].values()):
-            click.echo(f"warning: --sources {name}: no row has it", err=True)
+            _log(f"warning: --sources {name}: no row has it")
     click.echo(table.summary(stats))
+
+
+for _dataset in DATASETS.values():
+    prepare.add_command(_command(_dataset))

@@ -1,9 +1,9 @@
 """Training cost of each layout, whichever is written: samples, images, characters of text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any
+from typing import Any, Self
 
 from vlm_sft.datasets.conversation import Conversation
 from vlm_sft.prepare.swift_row import LAYOUTS, Layout, Sample, SampleFormat, is_cut, samples, trained_answers
@@ -25,11 +25,13 @@ class LayoutCosts:
     def __init__(self) -> None:
         self.of: dict[Layout, LayoutCost] = {layout: LayoutCost() for layout in LAYOUTS}
 
-    def add(self, conversation: Conversation, written: Sequence[Sample], form: SampleFormat) -> None:
+    def add(
+        self, conversation: Conversation, images: Sequence[str], written: Sequence[Sample], form: SampleFormat
+    ) -> None:
         """Add one conversation; `written` are its samples in the layout of `form`."""
-        if is_cut(conversation, form):
+        if is_cut(conversation, form) or not _is_plain(conversation):
             for layout, cost in self.of.items():
-                count(cost, samples(conversation, conversation.images, replace(form, layout=layout)))
+                count(cost, samples(conversation, images, replace(form, layout=layout)))
             return
         # Without a cut, the last sample of either layout is the whole conversation, and every step is a prefix of it.
         messages = written[-1]["messages"]
@@ -47,9 +49,28 @@ class LayoutCosts:
         steps.characters += sum(lengths[first::2])
         steps.answers_trained += len(trained)
 
+    def merge(self, other: Self) -> None:
+        """Add the costs of other conversations."""
+        for layout, cost in other.of.items():
+            mine = self.of[layout]
+            for name, number in vars(cost).items():
+                setattr(mine, name, getattr(mine, name) + number)
+
+    @classmethod
+    def from_json(cls, costs: Mapping[Layout, Mapping[str, int]]) -> Self:
+        """Read what `as_json` returned."""
+        made = cls()
+        made.of = {layout: LayoutCost(**cost) for layout, cost in costs.items()}
+        return made
+
     def as_json(self) -> dict[str, Any]:
         """Return the counts by layout."""
         return {layout: vars(cost) for layout, cost in self.of.items()}
+
+
+def _is_plain(conversation: Conversation) -> bool:
+    """True if every sample has all images, and the row itself excludes no answer from the loss."""
+    return not (conversation.tags_in_text and conversation.images) and all(turn.trained for turn in conversation.turns)
 
 
 def count(cost: LayoutCost, written: Sequence[Sample]) -> None:

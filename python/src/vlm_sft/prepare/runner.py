@@ -1,158 +1,220 @@
 """Run one preparation: rows in, samples and counts out, all or nothing. The only module that writes outputs."""
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import orjson
 
 from vlm_sft.atomic_file import atomic_write
-from vlm_sft.datasets.conversation import Conversation, Drop, id_of
-from vlm_sft.datasets.dataset import Dataset
-from vlm_sft.datasets.readers.json_rows import read_rows
-from vlm_sft.datasets.readers.source import SplitFile
+from vlm_sft.datasets.conversation import Conversation
+from vlm_sft.datasets.dataset import Adapter, Dataset
+from vlm_sft.datasets.readers.grouped import Groups, grouped
+from vlm_sft.datasets.readers.part import Cut, Part, WrongCut
+from vlm_sft.datasets.readers.source import SplitInput
 from vlm_sft.errors import UserError
-from vlm_sft.images.resolve import ImageFinder, ImageRoots, NoImage, UncheckedImages
+from vlm_sft.images.resolve import ImageFinder, ImageRoots, UncheckedImages
 from vlm_sft.prepare import table
-from vlm_sft.prepare.finished import MARKER, discard
+from vlm_sft.prepare.convert import Converted, Converter
+from vlm_sft.prepare.finished import MARKER, discard, discard_shards, read_finished
 from vlm_sft.prepare.memory import peak_memory_mib
+from vlm_sft.prepare.output import Piece, publish
 from vlm_sft.prepare.settings import Settings, identities, sha256_of
+from vlm_sft.prepare.shards import Shard, Slice, load, save
 from vlm_sft.prepare.stats import SplitStats
-from vlm_sft.prepare.swift_check import problem_of
-from vlm_sft.prepare.swift_row import is_cut, samples, trained_answers
 from vlm_sft.prepare.token_cost import COUNTED_TRAJECTORIES, TokenCounter
+from vlm_sft.prepare.workers import in_order, workers_for
 
-BATCH_ROWS = 32  # rows at a time, whose images are looked up in parallel; 256 is 25 % slower because of the CPU cache
 PROGRESS_S = 3.0
 
 Log = Callable[[str], None]
 Stats = dict[str, Any]
 
 
-def prepare(dataset: Dataset, inputs: Sequence[SplitFile], settings: Settings, folder: Path, log: Log) -> Stats:
-    """Convert every split into `folder` and return the content of `stats.json`.
+class Preparation:
+    """One preparation of some splits of a dataset into one folder."""
 
-    A former preparation in `folder` is discarded first. The outputs appear under their names only when all of them are
-    complete and few enough rows are dropped, `stats.json` last. With `save_drops`, dropped rows are kept even if the
-    preparation fails.
+    def __init__(
+        self, dataset: Dataset, inputs: Sequence[SplitInput], settings: Settings, folder: Path, log: Log
+    ) -> None:
+        self._dataset, self._inputs, self._settings, self._folder, self._log = dataset, inputs, settings, folder, log
+        self._adapter: Adapter = dataset.adapter(**settings.own)
+        self._images = _image_finder(dataset, settings, folder)
+        self._counter = TokenCounter(settings.count_tokens) if settings.count_tokens else None
+        with_images = not settings.skip_images
+        # A sample of the data is the same rows whatever the number of processes, so they are counted by one.
+        self._workers = (
+            1 if settings.max_samples else workers_for(settings.workers, settings.max_memory, with_images=with_images)
+        )
+        self.wanted, self.content = {"dataset": dataset.name, **settings.as_json()}, identities(inputs)
+        self.sha256 = sha256_of(self.wanted, self.content)
 
-    Raises:
-        UserError: an input is broken, too many rows are dropped, or nothing is left to write.
-    """
-    images = _image_finder(dataset, settings)
-    counter = TokenCounter(settings.count_tokens) if settings.count_tokens else None
-    folder.mkdir(parents=True, exist_ok=True)
-    discard(folder)
-    splits: dict[str, SplitStats] = {}
-    with ExitStack() as outputs:
-        with ExitStack() as drops:
-            for found in inputs:
-                output = outputs.enter_context(atomic_write(folder / dataset.output_name(found.split)))
-                kept = None
-                if settings.save_drops:
-                    kept = drops.enter_context(atomic_write(folder / f"dropped_{found.split}.jsonl"))
-                conversion = Conversion(found, dataset, images, settings, log)
-                splits[found.split] = conversion.run(output, kept)
-                if counter:
-                    log(f"{found.split}: counting the tokens of {len(conversion.first):,} trajectories")
-                    conversion.stats.tokens = counter.count(conversion.first, settings.sample_format)
-        _check_drops(splits, settings, log)
-    stats = _summary(dataset, splits, inputs, settings, folder)
-    with atomic_write(folder / MARKER) as file:
-        file.write(orjson.dumps(stats, option=orjson.OPT_INDENT_2) + b"\n")
-    return stats
+    def run(self) -> Stats:
+        """Convert every split and return the content of `stats.json`.
 
+        A former preparation in the folder is discarded first. The outputs appear under their names only when all of
+        them are complete and few enough rows are dropped, `stats.json` last. With `save_drops`, dropped rows are kept
+        even if the preparation fails.
 
-class Conversion:
-    """The conversion of one split, from its file to its output."""
+        Raises:
+            UserError: an input is broken, too many rows are dropped, or nothing is left to write.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        discard(self._folder)
+        slices: dict[str, Slice] = {}
+        with ExitStack() as temporary:
+            for found in self._inputs:
+                piece = Piece(self._folder / f"{self._dataset.output_name(found.split)}.whole.tmp")
+                temporary.callback(piece.path.unlink, missing_ok=True)
+                slices[found.split] = self._convert(found, piece, self._parts_of(found))
+            return self._publish([slices])
 
-    def __init__(self, found: SplitFile, dataset: Dataset, images: ImageFinder, settings: Settings, log: Log) -> None:
-        self.stats = SplitStats()
-        self.first: list[tuple[Conversation, list[str]]] = []  # with their images, for counting tokens
-        self._found, self._parse, self._images, self._settings, self._log = found, dataset.parse, images, settings, log
-        self._format = settings.sample_format
+    def run_shard(self, shard: Shard) -> Stats | None:
+        """Convert one slice of every split; the last shard to finish publishes all and returns the stats.
 
-    def run(self, output: BinaryIO, kept_drops: BinaryIO | None) -> SplitStats:
-        """Convert row by row until the end of the file or `max_samples`."""
-        started = time.monotonic()
-        stats, enough = self.stats, self._settings.max_samples or math.inf
-        for row, parsed in self._parsed_rows():
-            if stats.written >= enough:
-                break
-            stats.rows_in += 1
-            made = parsed if isinstance(parsed, Drop) else self._lines(parsed)
-            if not isinstance(made, Drop):
-                output.writelines(made)
-                continue
-            stats.add_drop(made, id_of(row))
-            if kept_drops is not None:
-                kept_drops.write(_drop_line(made, stats.rows_in, row))
-        stats.seconds = time.monotonic() - started
+        A slice that is finished already is not converted again. None: other shards are missing.
+
+        Raises:
+            UserError: as `run`.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / MARKER).unlink(missing_ok=True)
+        if load(shard, self._folder, self.sha256) is None:
+            slices = {}
+            for found in self._inputs:
+                piece = Piece(self._folder / f"{self._dataset.output_name(found.split)}.{shard.name}")
+                slices[found.split] = self._convert(found, piece, iter(shard.slice_of(list(found.parts()))))
+            save(shard, self._folder, self.sha256, slices)
+        made = [load(other, self._folder, self.sha256) for other in shard.others()]
+        missing = [str(number) for number, one in enumerate(made) if one is None]
+        if missing:
+            self._log(f"shard {shard.number} of {shard.count} is finished; not yet: {', '.join(missing)}")
+            return None
+        try:
+            stats = self._publish([one for one in made if one])
+        except FileNotFoundError:  # another shard finished at the same time, has published all and tidied up
+            stats = read_finished(self._folder) or {}
+            if stats.get("sha256_of_settings_and_input") != self.sha256:
+                raise
+        discard_shards(self._folder)
         return stats
 
-    def _parsed_rows(self) -> Iterator[tuple[object, Conversation | Drop]]:
-        """Yield each row with its parsed form, after looking up its images; log the progress."""
-        rows = read_rows(self._found.path)
-        reported = time.monotonic()
-        while batch := list(islice(rows, BATCH_ROWS)):
-            parsed = [row if isinstance(row, Drop) else self._selected(self._parse(row)) for row in batch]
-            self._images.prefetch(path for one in parsed if isinstance(one, Conversation) for path in one.images)
-            yield from zip(batch, parsed, strict=True)
-            if (now := time.monotonic()) - reported >= PROGRESS_S:
-                reported = now
-                self._log(table.progress(self._found.split, self.stats))
+    def _parts_of(self, found: SplitInput) -> Iterator[Part | Groups]:
+        if self._adapter.key:
+            return grouped(found.rows(), self._adapter.key, self._folder)
+        return found.parts()
 
-    def _selected(self, parsed: Conversation | Drop) -> Conversation | Drop:
-        """Drop a conversation that the options exclude, before its images are looked up."""
-        if isinstance(parsed, Drop):
-            return parsed
-        if self._settings.sources and parsed.source not in self._settings.sources:
-            return Drop("source_not_selected", parsed.source)
-        if not trained_answers(len(parsed.turns), self._format.loss):
-            return Drop("no_revision")
-        return parsed
+    def _convert(self, found: SplitInput, piece: Piece, parts: Iterator[Part | Groups]) -> Slice:
+        """Convert the parts of one split into a file that is not yet under its final name."""
+        started = reported = time.monotonic()
+        stats = SplitStats()
+        first: list[tuple[Conversation, list[str]]] = []
+        converter = Converter(self._adapter, self._images, self._settings)
+        with ExitStack() as files:
+            temporary = files.enter_context(atomic_write(piece.path))
+            kept = None
+            if self._settings.save_drops:
+                kept = files.enter_context(atomic_write(self._folder / f"dropped_{found.split}.jsonl"))
+            for made in self._converted(converter, parts, stats):
+                piece.add(temporary, made.lines, made.image_line)
+                if kept is not None:
+                    _write_drops(kept, made, 0 if self._adapter.key else stats.rows_in)
+                stats.merge(made.stats)
+                first += made.first[: COUNTED_TRAJECTORIES - len(first)]
+                if (now := time.monotonic()) - reported >= PROGRESS_S:
+                    reported = now
+                    self._log(table.progress(found.split, stats))
+        stats.seconds = time.monotonic() - started
+        if self._counter:
+            self._log(f"{found.split}: counting the tokens of {len(first):,} trajectories")
+            stats.tokens = self._counter.count(first, self._settings.sample_format)
+        return Slice(piece, stats)
 
-    def _lines(self, conversation: Conversation) -> list[bytes] | Drop:
-        """Return the lines for one conversation, after counting it; or the reason why there are none."""
-        self.stats.add_row(conversation)
-        images = []
-        for path in conversation.images:
-            found = self._images.find(path)
-            self.stats.add_image(conversation.source, found)
-            if isinstance(found, NoImage):
-                return Drop(found.reason, found.detail)
-            images.append(found)
-        written = samples(conversation, images, self._format)
-        lines = []
-        for sample in written:
-            if problem := problem_of(sample):
-                return problem
-            lines.append(orjson.dumps(sample, option=orjson.OPT_APPEND_NEWLINE))
-        if self._settings.count_tokens and len(self.first) < COUNTED_TRAJECTORIES:
-            self.first.append((conversation, images))
-        self.stats.layouts.add(conversation, written, self._format)
-        self.stats.add_written(conversation, cut=is_cut(conversation, self._format))
-        return lines
+    def _converted(
+        self, converter: Converter, parts: Iterator[Part | Groups], stats: SplitStats
+    ) -> Iterator[Converted]:
+        """Convert part by part, in order. After a wrong cut, the rest of the file is read in order instead."""
+        enough = self._settings.max_samples
+
+        def convert(part: Part | Groups) -> Converted | None:
+            try:
+                return converter.convert(part, enough - stats.written if enough else 0)
+            except WrongCut:
+                return None
+
+        path = streamed = None
+        rows = 0  # of the file at `path`
+        for part, made in in_order(convert, parts, self._workers):
+            if enough and stats.written >= enough:
+                return
+            if (of_part := getattr(part, "path", None)) != path:
+                path, rows = of_part, 0
+            if made is not None and path != streamed:
+                rows += made.stats.rows_in
+                yield made
+            elif path != streamed:
+                streamed = path
+                following = cast("Cut", part).streamed(rows)
+                yield from (one for _, one in in_order(converter.convert, following, self._workers))
+
+    def _publish(self, shards: Sequence[Mapping[str, Slice]]) -> Stats:
+        """Put the outputs under their names, then write stats.json."""
+        splits: dict[str, SplitStats] = {}
+        for found in self._inputs:
+            total = splits[found.split] = SplitStats()
+            for slices in shards:
+                total.merge(slices[found.split].stats)
+                total.seconds += slices[found.split].stats.seconds
+            if len(shards) == 1:
+                total.tokens = shards[0][found.split].stats.tokens
+        _check_drops(splits, self._settings, self._log)
+        for found in self._inputs:
+            pieces = [slices[found.split].piece for slices in shards]
+            publish(pieces, self._folder / self._dataset.output_name(found.split))
+        stats = self._summary(splits)
+        with atomic_write(self._folder / MARKER) as file:
+            file.write(orjson.dumps(stats, option=orjson.OPT_INDENT_2) + b"\n")
+        return stats
+
+    def _summary(self, splits: Mapping[str, SplitStats]) -> Stats:
+        """Return the content of `stats.json`."""
+        files = {}
+        for split, stats in splits.items():
+            name = self._dataset.output_name(split)
+            lines = stats.layouts.of[self._settings.sample_format.layout].samples
+            files[name] = {"bytes": (self._folder / name).stat().st_size, "lines": lines}
+        seconds = sum(stats.seconds for stats in splits.values())
+        return {
+            "files": files,
+            "settings": self.wanted,
+            "input": self.content,
+            "sha256_of_settings_and_input": self.sha256,
+            "rows_in": sum(stats.rows_in for stats in splits.values()),
+            "written": sum(stats.written for stats in splits.values()),
+            "joined": sum(stats.joined for stats in splits.values()),
+            "samples": sum(facts["lines"] for facts in files.values()),
+            "dropped": dict(sorted(sum((stats.dropped for stats in splits.values()), Counter[str]()).items())),
+            "history_cut": sum(stats.history_cut for stats in splits.values()),
+            "splits": {split: stats.as_json() for split, stats in splits.items()},
+            "seconds": round(seconds, 2),
+            "rows_per_s": round(sum(stats.rows_in for stats in splits.values()) / seconds) if seconds else None,
+            "workers": self._workers,
+            "peak_memory_mib": round(peak_memory_mib(), 1),
+        }
 
 
-def _image_finder(dataset: Dataset, settings: Settings) -> ImageFinder:
+def _image_finder(dataset: Dataset, settings: Settings, folder: Path) -> ImageFinder:
     if settings.skip_images:
         return UncheckedImages(settings.image_roots[0] if settings.image_roots else None)
     return ImageRoots(settings.image_roots, dataset.image_rewrites)
 
 
-def _drop_line(drop: Drop, number: int, row: object) -> bytes:
-    """Return one line of dropped_<split>.jsonl: the reason, the row's number in its file (from 1), and the row."""
-    line = {"reason": drop.reason, "detail": drop.detail, "row": number}
-    try:
-        return orjson.dumps(line | {"data": None if isinstance(row, Drop) else row}, default=float) + b"\n"
-    except orjson.JSONEncodeError:  # nested too deep, or an integer over 64 bits
-        return orjson.dumps(line | {"data": None}) + b"\n"
+def _write_drops(file: BinaryIO, made: Converted, rows_before: int) -> None:
+    for number, line in made.drops:
+        file.write(b'{"row":%d,' % (rows_before + number) + line.removeprefix(b"{"))
 
 
 def _check_drops(splits: Mapping[str, SplitStats], settings: Settings, log: Log) -> None:
@@ -174,35 +236,3 @@ def _check_drops(splits: Mapping[str, SplitStats], settings: Settings, log: Log)
     if problems:
         log(table.drops(splits))
         raise UserError("\n".join(problems))
-
-
-def _summary(
-    dataset: Dataset,
-    splits: Mapping[str, SplitStats],
-    inputs: Sequence[SplitFile],
-    settings: Settings,
-    folder: Path,
-) -> Stats:
-    """Return the content of `stats.json`."""
-    wanted, content = settings.as_json(), identities(inputs)
-    files = {}
-    for split, stats in splits.items():
-        name = dataset.output_name(split)
-        lines = stats.layouts.of[settings.sample_format.layout].samples
-        files[name] = {"bytes": (folder / name).stat().st_size, "lines": lines}
-    seconds = sum(stats.seconds for stats in splits.values())
-    return {
-        "files": files,
-        "settings": wanted,
-        "input": content,
-        "sha256_of_settings_and_input": sha256_of(wanted, content),
-        "rows_in": sum(stats.rows_in for stats in splits.values()),
-        "written": sum(stats.written for stats in splits.values()),
-        "samples": sum(facts["lines"] for facts in files.values()),
-        "dropped": dict(sorted(sum((stats.dropped for stats in splits.values()), Counter()).items())),
-        "history_cut": sum(stats.history_cut for stats in splits.values()),
-        "splits": {split: stats.as_json() for split, stats in splits.items()},
-        "seconds": round(seconds, 2),
-        "rows_per_s": round(sum(stats.rows_in for stats in splits.values()) / seconds) if seconds else None,
-        "peak_memory_mib": round(peak_memory_mib(), 1),
-    }

@@ -3,9 +3,8 @@
 import re
 
 from vlm_sft.datasets.conversation import Drop
-from vlm_sft.prepare.swift_row import Sample
+from vlm_sft.prepare.swift_row import IMAGE_TAG, Sample
 
-IMAGE_TAG = "<image>"
 # Chat templates write control tokens as <|im_end|>; the same text in a dataset would end a turn or insert an image.
 CONTROL_TOKEN = re.compile(r"<\|[^|<>\s]{1,40}\|>")
 
@@ -31,7 +30,7 @@ def problem_of(sample: Sample) -> Drop | None:
         return Drop("image_tag_in_text", f"{tags} image tags, {len(sample['images'])} images")
     talk = messages[1:] if messages[0]["role"] == "system" else messages
     roles = [message["role"] for message in talk]
-    whole = roles == ["user", "assistant"] * (len(talk) // 2) and all(contents)
-    if not whole or not any(message["loss"] for message in talk[1::2]):
+    whole = roles in (["user", "assistant"] * (len(talk) // 2), ["assistant"]) and all(contents)
+    if not whole or not any(message.get("loss") for message in talk):
         raise ValueError(f"swift_row wrote a sample that cannot be trained on: {roles}")
     return None

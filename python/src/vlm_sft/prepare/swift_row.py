@@ -1,4 +1,4 @@
-"""Conversation -> samples as ms-swift reads them: `{"messages": [...], "images": [...]}`. Independent of datasets.
+"""Conversation -> samples as ms-swift reads them: `{"id", "messages", "images"}`. Independent of datasets.
 
 A conversation with answers a1..aT is written in one of two layouts:
 
@@ -11,6 +11,7 @@ and gradient, unless history is cut.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 from vlm_sft.datasets.conversation import Conversation, Turn
@@ -18,6 +19,7 @@ from vlm_sft.datasets.conversation import Conversation, Turn
 Layout = Literal["trajectory", "steps"]
 Loss = Literal["all", "last", "revisions"]
 FeedbackText = Literal["text", "score-and-text"]
+IMAGE_TAG = "<image>"
 LAYOUTS: tuple[Layout, ...] = ("trajectory", "steps")
 Sample = dict[str, Any]  # one line of the JSONL file
 
@@ -40,7 +42,7 @@ def samples(conversation: Conversation, images: Sequence[str], form: SampleForma
     keeps every answer and shortens its history; `trajectory` loses its earliest rounds with their answers.
     """
     turns = conversation.turns
-    trained = trained_answers(len(turns), form.loss)
+    trained = trained_turns(conversation, form.loss)
     whole = form.layout == "trajectory"
     replies = [{"role": "user", "content": _reply_text(turn, form.feedback)} for turn in turns[:-1]]
     opening = _opening(conversation, images, form.system_prompt)
@@ -54,15 +56,37 @@ def samples(conversation: Conversation, images: Sequence[str], form: SampleForma
             messages.append({"role": "assistant", "content": turns[number].answer, "loss": loss})
             messages.append(replies[number])
         messages.append({"role": "assistant", "content": turns[end].answer, "loss": True})
-        written.append({"messages": messages, "images": list(images)})
+        shown = _shown(conversation, images, start, end) if conversation.tags_in_text else list(images)
+        written.append({"id": conversation.row_id, "messages": messages, "images": shown})
     return written
 
 
+def trained_turns(conversation: Conversation, loss: Loss) -> Sequence[int]:
+    """Return the indices of the answers that are trained on: those that both `loss` and the row choose."""
+    turns = conversation.turns
+    chosen = trained_answers(len(turns), loss)
+    if all(turn.trained for turn in turns):
+        return chosen
+    return [number for number in chosen if turns[number].trained]
+
+
 def trained_answers(answers: int, loss: Loss) -> range:
-    """Return the indices of the answers that are trained on."""
+    """Return the indices of the answers that `loss` chooses."""
     if loss == "all":
         return range(answers)
     return range(answers - 1, answers) if loss == "last" else range(1, answers)
+
+
+def _shown(conversation: Conversation, images: Sequence[str], start: int, end: int) -> list[str]:
+    """Return the images whose tags are in the question, and in the rounds from `start` to the answer `end`."""
+    rounds = [turn.answer + turn.reply for turn in conversation.turns]
+    rounds[end] = conversation.turns[end].answer
+    left, shown = iter(images), []
+    for number, text in enumerate([conversation.question, *rounds[: end + 1]], start=-1):
+        of_text = list(islice(left, text.count(IMAGE_TAG)))
+        if number < 0 or number >= start:
+            shown += of_text
+    return shown
 
 
 def is_cut(conversation: Conversation, form: SampleFormat) -> bool:
@@ -71,9 +95,13 @@ def is_cut(conversation: Conversation, form: SampleFormat) -> bool:
 
 
 def _opening(conversation: Conversation, images: Sequence[str], system_prompt: str) -> list[Sample]:
-    tags = "<image>" * len(images) + "\n" if images else ""
-    user = {"role": "user", "content": tags + conversation.question}
-    return [{"role": "system", "content": system_prompt}, user] if system_prompt else [user]
+    """Return the messages before the first answer; a text that is trained on as a whole has none."""
+    system = conversation.system or system_prompt
+    tags = IMAGE_TAG * len(images) + "\n" if images and not conversation.tags_in_text else ""
+    opening = [{"role": "system", "content": system}] if system else []
+    if tags or conversation.question:
+        opening.append({"role": "user", "content": tags + conversation.question})
+    return opening
 
 
 def _reply_text(turn: Turn, feedback: FeedbackText) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vlm_sft.datasets.dataset import Dataset
+from vlm_sft.datasets.dataset import Adapter, Dataset
 from vlm_sft.datasets.fire.layout import REWRITES
 from vlm_sft.datasets.fire.rows import parse
 
@@ -13,7 +13,8 @@ FIRE = Dataset(
     'student\'s next answer: the text after "Answer:", without the thought before it. The last feedback is not used. '
     "The longest trajectories have 5 answers before the last one. The split 1m is FIRE-1M.json.",
     hub_id="PengxiangLi/FIRE",
-    parse=parse,
+    adapter=lambda: Adapter(parse),
+    has_scores=True,
     split_files={
         "train": ("FIRE-train-100K.json", "FIRE-train-100K.jsonl"),
         "test": ("FIRE-test.json", "FIRE-test.jsonl"),

@@ -1,9 +1,10 @@
-"""Stream the rows of a JSON array or of JSON lines. Memory does not grow with the file."""
+"""Rows of a JSON array or of JSON lines, in parts of about a megabyte. Memory does not grow with the file."""
 
 import re
 import sys
 from collections.abc import Iterator
-from io import BufferedReader
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,69 +12,131 @@ import ijson
 import orjson
 
 from vlm_sft.datasets.conversation import Drop
+from vlm_sft.datasets.readers.part import Part, Rows, WrongCut
 from vlm_sft.errors import UserError
 
-BLOCK_BYTES = 1 << 16  # about 30 rows of FIRE; smaller and larger blocks are slower
-MAX_ROW_BYTES = 1 << 20  # an array with longer rows is streamed by ijson
+PART_BYTES = 1 << 20  # about 500 rows of FIRE
+MAX_PART_BYTES = 1 << 22  # an array whose next row begins later is streamed by ijson
+BLOCK_BYTES = 1 << 16  # read at a time
+STREAMED_ROWS = 512  # in a part
 SNIFF_BYTES = 4096
 UTF8_BOM = b"\xef\xbb\xbf"
 OPENING = re.compile(rb'\s*(\{\s*"(?:[^"\\]|\\.)*")')  # a row's brace and first key: {"id"
 
 
-def read_rows(path: Path) -> Iterator[object]:
-    """Yield each row of `path` as its JSON value; a line that is not JSON is yielded as a Drop.
+def parts(path: Path, part_bytes: int = PART_BYTES) -> Iterator[Part]:
+    """Yield the parts of a JSON array or of JSON lines. They depend on the file alone.
 
-    The first non-blank byte decides: `[` opens a JSON array, `{` the first of many JSON lines.
+    The first non-blank byte decides: `[` opens a JSON array, `{` the first of many JSON lines. An array is cut before a
+    row that opens with the same key as the first row. A wrong cut, inside a row, is always noticed, because the part
+    before it is then not JSON.
 
     Raises:
-        UserError: the file is neither, or an array is truncated or malformed; names the row and byte.
+        UserError: the file is neither.
     """
     with path.open("rb") as file:
         head = file.read(SNIFF_BYTES)
         blank = len(UTF8_BOM) if head.startswith(UTF8_BOM) else 0
         start = len(head) - len(head[blank:].lstrip())
-        file.seek(start)
+        size = path.stat().st_size
         match head[start : start + 1]:
             case b"[":
-                yield from _array(file, path)
+                file.seek(start + 1)
+                opening = OPENING.match(file.read(BLOCK_BYTES))
+                before = start + 1
+                separator = re.compile(rb",\s*(?=%b)" % re.escape(opening[1])) if opening else None
             case b"{":
-                yield from _lines(file)
+                before, separator = start, None
             case _:
                 raise UserError(f"{path}: {_description(head[start:])}")
+        lines = head[start : start + 1] == b"{"
+        while before < size:
+            cut = size
+            if lines or separator:
+                cut = _next_cut(file, min(before + part_bytes, size), separator or NEWLINE) or size
+            yield LinesPart(path, before, cut) if lines else ArrayPart(path, before, cut, last=cut == size)
+            before = cut
 
 
-def _array(file: BufferedReader, path: Path) -> Iterator[object]:
-    """Read an array in blocks of whole rows, which orjson parses three times as fast as a streaming parser.
-
-    A block is cut before a row that opens with the same key as the first row. A wrong cut, inside a row, is always
-    noticed: the part before it is then not a JSON array. ijson streams the rest from there.
-    """
-    file.read(1)
-    rest = file.read(BLOCK_BYTES)
-    rows = 0
-    opening = OPENING.match(rest)
-    while opening and len(rest) < MAX_ROW_BYTES and (block := file.read(BLOCK_BYTES)):
-        rest += block
-        cut = rest.rfind(opening[1])
-        if whole := rest[:cut].rstrip():
-            batch = _parsed(b"[" + whole[:-1] + b"]") if whole.endswith(b",") else None
-            if batch is None:
-                break
-            rows += len(batch)
-            rest = rest[cut:]
-            yield from batch
-    if not file.peek(1) and (batch := _parsed(b"[" + rest)) is not None:
-        yield from batch
-    else:
-        yield from _streamed(_Rest(b"[" + rest, file), rows, path)
+NEWLINE = re.compile(rb"\n")
 
 
-def _parsed(array: bytes) -> list[object] | None:
-    try:
-        rows: list[object] = orjson.loads(array)
-    except orjson.JSONDecodeError:
-        return None
-    return rows
+def _next_cut(file: BinaryIO, start: int, separator: re.Pattern[bytes]) -> int | None:
+    """Return where the first row after `start` begins; None if there is none in MAX_PART_BYTES."""
+    file.seek(start)
+    window = b""
+    for _ in range(MAX_PART_BYTES // BLOCK_BYTES):
+        block = file.read(BLOCK_BYTES)
+        window = window[-SNIFF_BYTES:] + block  # a separator is shorter than SNIFF_BYTES
+        if match := separator.search(window):
+            return file.tell() - len(window) + match.end()
+        if not block:
+            break
+    return None
+
+
+@dataclass(frozen=True)
+class LinesPart:
+    """Whole JSON lines: the bytes from `start` up to, but not including, `end`."""
+
+    path: Path
+    start: int
+    end: int
+
+    def rows(self) -> Iterator[object]:
+        """Yield each line's value; a line that is not JSON is a Drop."""
+        for line in _bytes(self.path, self.start, self.end).split(b"\n"):
+            if not line or line.isspace():
+                continue
+            try:
+                yield orjson.loads(line.removeprefix(UTF8_BOM))
+            except orjson.JSONDecodeError as error:
+                yield Drop("invalid_json", f"{error}: {line[:60]!r}")
+
+
+@dataclass(frozen=True)
+class ArrayPart:
+    """Whole rows of a JSON array: the bytes from `start` up to, but not including, `end`."""
+
+    path: Path
+    start: int
+    end: int
+    last: bool  # the part has the array's closing bracket
+
+    def rows(self) -> Iterator[object]:
+        """Yield the rows, which orjson parses three times as fast as a streaming parser.
+
+        Raises:
+            WrongCut: the bytes are not whole rows, or too many.
+        """
+        if self.end - self.start > MAX_PART_BYTES:
+            raise WrongCut
+        content = _bytes(self.path, self.start, self.end).rstrip()
+        if not self.last:
+            content = content.removesuffix(b",") + b"]"
+        try:
+            rows: list[object] = orjson.loads(b"[" + content)
+        except orjson.JSONDecodeError:
+            raise WrongCut from None
+        return iter(rows)
+
+    def streamed(self, rows_before: int) -> Iterator[Rows]:
+        """Stream this part and all after it; `rows_before` rows of the file come before them.
+
+        Raises:
+            UserError: the array is truncated or malformed; names the row and byte.
+        """
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            rows = _streamed(_Rest(b"[", file), rows_before, self.path)
+            while found := list(islice(rows, STREAMED_ROWS)):
+                yield Rows(found)
+
+
+def _bytes(path: Path, start: int, end: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(end - start)
 
 
 class _Rest:
@@ -113,16 +176,6 @@ def _streamed(file: _Rest, rows: int, path: Path) -> Iterator[object]:
             f"{path}: row {rows + 1} or one soon after it is not JSON ({complaint}), "
             f"between byte {max(0, end - 2 * BLOCK_BYTES)} and byte {end}; fix the file or download it again"
         ) from None
-
-
-def _lines(file: BinaryIO) -> Iterator[object]:
-    for line in file:
-        if line.isspace():
-            continue
-        try:
-            yield orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            yield Drop("invalid_json", f"{error}: {line[:60]!r}")
 
 
 def _description(start: bytes) -> str:
