@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
-from vlm_sft.cli import main
+from command_line import parsed
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "chart"
@@ -23,19 +22,6 @@ def commands(manifests: list[Manifest]) -> Iterator[list[str]]:
         for container in [*pod.get("initContainers", []), *pod.get("containers", [])]:
             if container["command"][0] != "tensorboard":
                 yield [word.replace("$(JOB_COMPLETION_INDEX)", "0") for word in container["command"]]
-
-
-def parsed(words: list[str]) -> dict[str, Any]:
-    """Return the parameters of a command line, without running it."""
-    command: click.Command = main
-    context = click.Context(main, info_name=words[0])
-    rest = words[1:]
-    while isinstance(command, click.Group):
-        name, *rest = rest
-        found = command.get_command(context, name)
-        assert found, f"no command {name} in {words}"
-        command = found
-    return command.make_context(command.name, list(rest), parent=context).params
 
 
 @pytest.mark.parametrize("values", CASES, ids=lambda path: path.stem)

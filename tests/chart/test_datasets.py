@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from chart_keys import CHART, DEFAULTS, KEYS, value_at
+from command_line import parsed
 from vlm_sft.datasets.registry import DATASETS
 
 Manifest = dict[str, Any]
@@ -115,6 +116,12 @@ def test_each_dataset_is_prepared_with_its_own_defaults_and_options(render: Rend
     folder = given.get("outputDir", f"/outputs/{name}_bc")
     assert config["dataset"] == [f"{folder}/{name}_bc_{split}.jsonl" for split in train]
     assert config.get("val_dataset", []) == [f"{folder}/{name}_bc_{split}.jsonl" for split in validation]
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_vlm_sft_parses_the_options_of_each_dataset(name: str) -> None:
+    command = COMMANDS[name][1]
+    assert parsed(["vlm-sft", "prepare", name, *shlex.split(command)])["source"] == command.split()[1]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
