@@ -17,7 +17,7 @@ from vlm_sft.datasets.conversation import CHOICES, REASONS
 from vlm_sft.datasets.registry import DATASETS
 
 DATA = Path(__file__).parents[1] / "data"
-CASES = [path for name in DATASETS for path in sorted((DATA / name).glob("*.json"))]
+CASES = [path for name in DATASETS for path in sorted((DATA / name).glob("*.json")) if path.stem != "companion"]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -38,8 +38,7 @@ def test_case(path: Path, tmp_path: Path) -> None:
         target = images / file
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8)).save(target, format="PNG" if file.endswith(".png") else "JPEG")
-    given_rows = case["rows"] if "rows" in case else [case.get("row")]
-    rows = [json.dumps(companion["row"]), case.get("line") or "\n".join(map(json.dumps, given_rows))]
+    rows = [case_lines(companion), case_lines(case)]
 
     def prepare(*rows: str) -> list[Any]:
         (tmp_path / "rows.jsonl").write_text("\n".join(rows))
@@ -50,9 +49,9 @@ def test_case(path: Path, tmp_path: Path) -> None:
         return lines(out / DATASETS[name].output_name("train"))
 
     of_companion = prepare(rows[0])
-    expected = [
-        sample | {"images": [str(images / image) for image in sample["images"]]} for sample in case.get("samples", [])
-    ]
+    if not case.get("options"):
+        assert [without_id(sample) for sample in of_companion] == samples_of(companion, images)
+    expected = samples_of(case, images)
     written = prepare(*rows)
     assert [list(sample) for sample in written] == [["id", "messages", "images"]] * len(written)
     shown = [
@@ -62,6 +61,16 @@ def test_case(path: Path, tmp_path: Path) -> None:
     assert shown == expected
     drops = case.get("drops", [case["drop"]] if "drop" in case else [])
     assert [drop["reason"] for drop in lines(out / "dropped_train.jsonl")] == drops
+
+
+def case_lines(case: dict[str, Any]) -> str:
+    return case.get("line") or "\n".join(json.dumps(row) for row in case.get("rows", [case.get("row")]))
+
+
+def samples_of(case: dict[str, Any], images: Path) -> list[Any]:
+    return [
+        sample | {"images": [str(images / image) for image in sample["images"]]} for sample in case.get("samples", [])
+    ]
 
 
 def without_id(sample: dict[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,8 @@ def test_the_stats_are_complete(tmp_path: Path) -> None:
         "max_drop_share": 0.6,
         "save_drops": False,
         "count_tokens": "",
+        "verify": "",
+        "max_length": 0,
         "version": "any",
     }
     assert len(stats["sha256_of_settings_and_input"]) == 64
@@ -347,7 +349,7 @@ def test_images_are_required_without_skip_images(data: Path, tmp_path: Path) -> 
 def test_counting_tokens_needs_the_images(data: Path, tmp_path: Path) -> None:
     result = run(data, tmp_path / "out", "--skip-images", "--count-tokens", "model")
     assert result.exit_code == 2
-    assert "--count-tokens reads the images: leave out --skip-images." in result.stderr
+    assert "--count-tokens and --verify read the images: leave out --skip-images." in result.stderr
 
 
 def test_counting_tokens_without_ms_swift_keeps_the_former_run(
@@ -395,3 +397,36 @@ def test_a_killed_run_leaves_no_partial_file_and_the_next_run_cleans_up(tmp_path
     assert [name.split(".")[-1] for name in names(out)] == ["tmp"]
     assert run(data, out, "--splits", "train", "--skip-images").exit_code == 0
     assert names(out) == ["fire_bc_train.jsonl", "stats.json"]
+
+
+def test_tags_that_stand_for_nothing_are_counted_by_trajectory(tmp_path: Path) -> None:
+    tagged = row(1) | {"question": "<video> <Video> and <bbox>?"}
+    result = run(
+        write_input(tmp_path / "in", [row(0), tagged, tagged | {"id": 2}]),
+        tmp_path / "out",
+        "--splits",
+        "train",
+        "--skip-images",
+    )
+    assert stats_of(tmp_path / "out")["splits"]["train"]["foreign_tags"] == {"<bbox>": 2, "<video>": 2}
+    line = "train: rows with a tag that stands for nothing and stays in the text as typed: <bbox> 2, <video> 2\n"
+    assert line in result.output
+
+
+def test_rows_of_another_form_are_refused_once_with_the_command(tmp_path: Path) -> None:
+    source = tmp_path / "x.jsonl"
+    source.write_text('{"messages": [], "images": []}\n' * 100)
+    result = run(source, tmp_path / "out", "--skip-images")
+    assert (result.exit_code, result.output) == (
+        1,
+        f"error: {source}: the rows have ms-swift's own form (messages), which `vlm-sft prepare fire` does not read; "
+        f"use `vlm-sft prepare jsonl --input {source}`\n",
+    )
+    assert names(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("module", ["vlm_sft", "vlm_sft.cli"])
+def test_the_module_runs_as_the_command(module: str, data: Path, tmp_path: Path) -> None:
+    arguments = ["prepare", "fire", "--input", str(data), "--output-dir", str(tmp_path / "out"), "--skip-images"]
+    subprocess.run([sys.executable, "-m", module, *arguments], check=True, capture_output=True)
+    assert "fire_bc_train.jsonl" in names(tmp_path / "out")

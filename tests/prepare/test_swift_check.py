@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from vlm_sft.datasets.conversation import Drop
-from vlm_sft.prepare.swift_check import problem_of
+from vlm_sft.prepare.swift_check import control_character, problem_of
 
 
 def sample(*messages: dict[str, Any], images: int = 1) -> dict[str, Any]:
@@ -56,3 +57,21 @@ def test_image_tags_are_counted(messages: tuple[dict[str, Any], ...], images: in
 def test_an_invalid_sample_of_this_program_raises_an_error(messages: tuple[dict[str, Any], ...]) -> None:
     with pytest.raises(ValueError, match="swift_row wrote a sample that cannot be trained on"):
         problem_of(sample(*messages))
+
+
+def test_a_path_tag_is_an_image_to_ms_swift_only_without_images() -> None:
+    text = user("see <img>/etc/hostname</img>")
+    assert problem_of(sample(text, assistant(), images=0)) == Drop("image_tag_in_text", "<img>/etc/hostname</img>")
+    assert problem_of(sample(user("<image>" + text["content"]), assistant())) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a\0b", "\\u0000"), ("\beta", "\\b"), ("\\\f", "\\f"), ("\x1f", "\\u001f")]
+)
+def test_control_characters_are_found(text: str, shown: str) -> None:
+    assert control_character(orjson.dumps([text])) == Drop("control_character", shown)
+
+
+@pytest.mark.parametrize("text", ["a\tb\r\n", r"\u0000", r"\\beta\frac", '\\"b"', "\x7f\x85\u2028"])
+def test_ordinary_escapes_are_no_control_characters(text: str) -> None:
+    assert control_character(orjson.dumps([text])) is None

@@ -36,3 +36,7 @@ COMMANDS = {
 @click.version_option(__version__, prog_name="vlm-sft")
 def main() -> None:
     """Fine-tune vision-language models with ms-swift: the steps of one experiment."""
+
+
+if __name__ == "__main__":
+    main(prog_name="vlm-sft")

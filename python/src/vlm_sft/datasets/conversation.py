@@ -59,8 +59,18 @@ def id_of(row: object) -> str:
     return row_id if isinstance(row_id, str) else ""
 
 
-# Rows that the user's options exclude. They are counted as dropped, but not in the drop share.
-CHOICES = frozenset({"source_not_selected", "no_revision"})
+# Rows that the options, or the form of a sample, exclude. They are counted as dropped, but not in the drop share.
+CHOICES = frozenset(
+    {
+        "source_not_selected",
+        "no_revision",
+        "answer_not_best",
+        "prompt_unanswered",
+        "language_not_selected",
+        "message_not_reviewed",
+        "message_below_dropped",
+    }
+)
 
 REASONS = {
     "invalid_json": "the line is not JSON",
@@ -77,10 +87,26 @@ REASONS = {
     "image_missing": "no such file under any image root",
     "image_outside_root": "the image is a link that leads out of every image root",
     "image_unreadable": "the image file does not decode",
-    "image_tag_in_text": "a text contains an image tag that could not be removed",
+    "image_tag_in_text": "a text contains an image tag that stands for no image and could not be removed",
+    "control_character": "a text contains a control character other than tab and line breaks: it is damaged",
+    "invalid_unicode": "a text contains half a surrogate pair, which no tokenizer reads",
     "special_token_in_text": "a text contains a control token of a chat template, such as <|im_end|>",
+    "shape_unknown": "the row has no messages, no prompt with a completion, and no text",
+    "column_missing": "the row lacks a column that --map names",
+    "tool_turn": "the conversation has calls of tools, which only ms-swift's own reader takes: name the file in "
+    "train.dataset",
+    "image_malformed": "an image is no path, URL, data URI or bytes",
+    "image_tags_differ": "the texts have another number of <image> tags than the row has images",
     "ragged_row": "the line has more cells than the header",
     "no_trained_answer": "the row excludes all its answers from the loss",
+    "message_deleted": "the message was deleted by its authors' platform",
+    "message_repeated": "a message of its tree has the same message_id",
+    "message_without_parent": "the message before it is missing, has the same role, or is on a cycle",
+    "answer_not_best": "by choice: --threads best uses another path of its tree",
+    "prompt_unanswered": "by choice: a last prompt without an answer",
+    "message_not_reviewed": "by choice: no reviewer has accepted the message; --unreviewed uses it",
+    "message_below_dropped": "by choice: a message before it is dropped",
+    "language_not_selected": "by choice: its language is not among --languages",
     "source_not_selected": "by choice: its source is not among --sources",
     "no_revision": "by choice: only one answer, and --loss revisions trains on later answers only",
 }

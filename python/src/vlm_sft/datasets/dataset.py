@@ -45,6 +45,7 @@ class Dataset:
     split_files: Mapping[str, tuple[str, ...]]
     default_splits: tuple[str, ...]
     options: tuple[Callable[[Any], Any], ...] = ()  # click options that only this dataset has
+    locate: Callable[..., Sequence[Any]] | None = None  # opens the splits instead of readers/source.py
     has_scores: bool = False  # users' replies have scores: --feedback
     needs_images: bool = True  # False: most users have no images, so --image-root is not asked for
     # Places of the same image in other archive layouts: (regular expression over the whole path, replacement).
@@ -73,6 +74,10 @@ class Dataset:
 
     def files_of(self, split: str, names: Sequence[str]) -> list[str]:
         """Return those of `names`, relative paths with forward slashes, that are the split's files, in order."""
+        main, *others = self.split_files
+        if split == main:
+            of_others = [pattern for other in others for pattern in self.split_files[other]]
+            names = [name for name in names if not any(fnmatch(name, pattern) for pattern in of_others)]
         for pattern in self.split_files[split]:
             if found := sorted(name for name in names if fnmatch(name, pattern)):
                 return found

@@ -1,6 +1,9 @@
 """All datasets by name. A new dataset needs an adapter, an entry here, a value in the chart's schema, and cases."""
 
+from vlm_sft.datasets.alpaca import ALPACA
 from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.fire import FIRE
+from vlm_sft.datasets.generic import CSV, HUB, JSONL
+from vlm_sft.datasets.oasst1 import OASST1
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (FIRE,)}
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (FIRE, ALPACA, OASST1, JSONL, CSV, HUB)}

@@ -28,3 +28,7 @@ COMMANDS = {
 def main() -> None:
     """Check, size and write values files: no cluster, no GPU, no network."""
     gc.disable()  # a run lives for seconds and its trees until the end; collecting takes half the time of a large file
+
+
+if __name__ == "__main__":
+    main(prog_name="genvalues")

@@ -13,6 +13,7 @@ from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.options import row_options
 from vlm_sft.datasets.readers.source import locate
 from vlm_sft.datasets.registry import DATASETS
+from vlm_sft.datasets.texts import IMAGE_TAG
 from vlm_sft.errors import UserError
 from vlm_sft.prepare import table
 from vlm_sft.prepare.finished import differences, read_finished
@@ -20,7 +21,7 @@ from vlm_sft.prepare.runner import Preparation
 from vlm_sft.prepare.settings import Settings
 from vlm_sft.prepare.shards import Shard
 from vlm_sft.prepare.swift_check import CONTROL_TOKEN
-from vlm_sft.prepare.swift_row import IMAGE_TAG, SampleFormat
+from vlm_sft.prepare.swift_row import SampleFormat
 
 HELP = """{dataset.title}'s rows -> {output} and stats.json.
 
@@ -140,6 +141,19 @@ def _command(dataset: Dataset) -> click.Command:
         "[default: not counted]",
     )
     @click.option(
+        "--verify",
+        default="",
+        metavar="MODEL",
+        help="Load the outputs with ms-swift's own loader, encode every sample as MODEL (folder or id) reads it, and "
+        "fail unless all of them can be trained on. Needs ms-swift.  [default: not verified]",
+    )
+    @click.option(
+        "--max-length",
+        type=click.IntRange(min=1),
+        metavar="TOKENS",
+        help="Report the samples that are longer, with --verify.  [default: the model's limit]",
+    )
+    @click.option(
         "--workers",
         type=click.IntRange(min=0),
         default=0,
@@ -169,6 +183,7 @@ def _command(dataset: Dataset) -> click.Command:
         **options: Any,  # noqa: ANN401  each is a field of SampleFormat or Settings, or of the dataset
     ) -> None:
         own = {name: options.pop(name) for name in dataset.own_options()}
+        options["max_length"] = options["max_length"] or 0
         of_form = {field.name for field in fields(SampleFormat)} & options.keys()
         form = SampleFormat(**{name: options.pop(name) for name in of_form})
         settings = Settings(form, **options, own=own)
@@ -176,7 +191,7 @@ def _command(dataset: Dataset) -> click.Command:
         if shard and (settings.max_samples or settings.save_drops or settings.count_tokens or force):
             raise click.UsageError("--shard: leave out --max-samples, --save-drops, --count-tokens and --force.")
         try:
-            preparation = Preparation(dataset, locate(dataset, source, splits), settings, output_dir, _log)
+            preparation = Preparation(dataset, locate(dataset, source, splits, own), settings, output_dir, _log)
             _run(preparation, output_dir, settings.sources, shard, force=force)
         except OSError as error:
             raise UserError(f"{error.filename or output_dir}: {error.strerror or error}") from error
@@ -186,8 +201,8 @@ def _command(dataset: Dataset) -> click.Command:
 
 def _check_image_options(dataset: Dataset, settings: Settings) -> None:
     if settings.skip_images:
-        if settings.count_tokens:
-            raise click.UsageError("--count-tokens reads the images: leave out --skip-images.")
+        if settings.count_tokens or settings.verify:
+            raise click.UsageError("--count-tokens and --verify read the images: leave out --skip-images.")
         return
     if not settings.image_roots and dataset.needs_images:
         raise click.UsageError("give --image-root DIR, or --skip-images to write samples without checking the images.")

@@ -14,7 +14,7 @@ from vlm_sft.datasets.readers.part import Part
 from vlm_sft.images.resolve import ImageFinder, NoImage
 from vlm_sft.prepare.settings import Settings
 from vlm_sft.prepare.stats import SplitStats
-from vlm_sft.prepare.swift_check import problem_of
+from vlm_sft.prepare.swift_check import control_character, problem_of
 from vlm_sft.prepare.swift_row import is_cut, samples, trained_turns
 from vlm_sft.prepare.token_cost import COUNTED_TRAJECTORIES
 
@@ -117,7 +117,10 @@ class Converter:
         for sample in written:
             if problem := problem_of(sample):
                 return problem
-            lines.append(orjson.dumps(sample, option=orjson.OPT_APPEND_NEWLINE))
+            line = orjson.dumps(sample, option=orjson.OPT_APPEND_NEWLINE)
+            if damaged := control_character(line):
+                return damaged
+            lines.append(line)
         if self._settings.count_tokens and len(made.first) < COUNTED_TRAJECTORIES:
             made.first.append((replace(conversation, images=tuple(images)), images))
         stats.layouts.add(conversation, images, written, self._format)

@@ -4,6 +4,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -15,6 +17,7 @@ from vlm_sft.datasets.dataset import Adapter, Dataset
 from vlm_sft.datasets.readers.grouped import Groups, grouped
 from vlm_sft.datasets.readers.part import Cut, Part, WrongCut
 from vlm_sft.datasets.readers.source import SplitInput
+from vlm_sft.datasets.row_form import refuse_other_form
 from vlm_sft.errors import UserError
 from vlm_sft.images.resolve import ImageFinder, ImageRoots, UncheckedImages
 from vlm_sft.prepare import table
@@ -29,6 +32,7 @@ from vlm_sft.prepare.token_cost import COUNTED_TRAJECTORIES, TokenCounter
 from vlm_sft.prepare.workers import in_order, workers_for
 
 PROGRESS_S = 3.0
+FIRST_ROWS = 32  # looked at to see whether the file is of this dataset
 
 Log = Callable[[str], None]
 Stats = dict[str, Any]
@@ -86,7 +90,8 @@ class Preparation:
             slices = {}
             for found in self._inputs:
                 piece = Piece(self._folder / f"{self._dataset.output_name(found.split)}.{shard.name}")
-                slices[found.split] = self._convert(found, piece, iter(shard.slice_of(list(found.parts()))))
+                parts = iter(shard.slice_of(list(self._parts_of(found))))
+                slices[found.split] = self._convert(found, piece, parts, is_whole=False)
             save(shard, self._folder, self.sha256, slices)
         made = [load(other, self._folder, self.sha256) for other in shard.others()]
         missing = [str(number) for number, one in enumerate(made) if one is None]
@@ -103,11 +108,15 @@ class Preparation:
         return stats
 
     def _parts_of(self, found: SplitInput) -> Iterator[Part | Groups]:
+        first = list(islice(found.rows(), FIRST_ROWS))
+        refuse_other_form(found, self._dataset.name, first, self._adapter.outcomes(first))
         if self._adapter.key:
             return grouped(found.rows(), self._adapter.key, self._folder)
         return found.parts()
 
-    def _convert(self, found: SplitInput, piece: Piece, parts: Iterator[Part | Groups]) -> Slice:
+    def _convert(
+        self, found: SplitInput, piece: Piece, parts: Iterator[Part | Groups], *, is_whole: bool = True
+    ) -> Slice:
         """Convert the parts of one split into a file that is not yet under its final name."""
         started = reported = time.monotonic()
         stats = SplitStats()
@@ -118,7 +127,7 @@ class Preparation:
             kept = None
             if self._settings.save_drops:
                 kept = files.enter_context(atomic_write(self._folder / f"dropped_{found.split}.jsonl"))
-            for made in self._converted(converter, parts, stats):
+            for made in self._converted(converter, parts, stats, is_whole=is_whole):
                 piece.add(temporary, made.lines, made.image_line)
                 if kept is not None:
                     _write_drops(kept, made, 0 if self._adapter.key else stats.rows_in)
@@ -134,7 +143,7 @@ class Preparation:
         return Slice(piece, stats)
 
     def _converted(
-        self, converter: Converter, parts: Iterator[Part | Groups], stats: SplitStats
+        self, converter: Converter, parts: Iterator[Part | Groups], stats: SplitStats, *, is_whole: bool
     ) -> Iterator[Converted]:
         """Convert part by part, in order. After a wrong cut, the rest of the file is read in order instead."""
         enough = self._settings.max_samples
@@ -145,17 +154,22 @@ class Preparation:
             except WrongCut:
                 return None
 
-        path = streamed = None
+        path: Path | None = None  # of the part's file; parts that are read in order have none
+        streamed: Path | None = Path()
         rows = 0  # of the file at `path`
         for part, made in in_order(convert, parts, self._workers):
             if enough and stats.written >= enough:
                 return
             if (of_part := getattr(part, "path", None)) != path:
                 path, rows = of_part, 0
-            if made is not None and path != streamed:
+            if path == streamed:
+                continue
+            if made is not None:
                 rows += made.stats.rows_in
                 yield made
-            elif path != streamed:
+            elif not is_whole:
+                raise UserError(f"{path}: cannot be cut into parts for several pods; use prepare.shards: 1")
+            else:
                 streamed = path
                 following = cast("Cut", part).streamed(rows)
                 yield from (one for _, one in in_order(converter.convert, following, self._workers))
@@ -174,18 +188,38 @@ class Preparation:
         for found in self._inputs:
             pieces = [slices[found.split].piece for slices in shards]
             publish(pieces, self._folder / self._dataset.output_name(found.split))
+        self._verify(splits)
         stats = self._summary(splits)
         with atomic_write(self._folder / MARKER) as file:
             file.write(orjson.dumps(stats, option=orjson.OPT_INDENT_2) + b"\n")
         return stats
+
+    def _verify(self, splits: Mapping[str, SplitStats]) -> None:
+        """Let ms-swift read the outputs; if it does not yield every sample, remove them."""
+        if not self._settings.verify:
+            return
+        from vlm_sft.prepare.verify import verify
+
+        paths = {self._folder / self._dataset.output_name(split): stats for split, stats in splits.items()}
+        lines = {path: self._lines(stats) for path, stats in paths.items()}
+        model, max_length, workers = self._settings.verify, self._settings.max_length, self._settings.workers
+        try:
+            verified = verify(lines, model, max_length=max_length, workers=workers, log=self._log)
+        except UserError:
+            discard(self._folder)
+            raise
+        for path, figures in verified.items():
+            paths[path].verified = asdict(figures)
+
+    def _lines(self, stats: SplitStats) -> int:
+        return stats.layouts.of[self._settings.sample_format.layout].samples
 
     def _summary(self, splits: Mapping[str, SplitStats]) -> Stats:
         """Return the content of `stats.json`."""
         files = {}
         for split, stats in splits.items():
             name = self._dataset.output_name(split)
-            lines = stats.layouts.of[self._settings.sample_format.layout].samples
-            files[name] = {"bytes": (self._folder / name).stat().st_size, "lines": lines}
+            files[name] = {"bytes": (self._folder / name).stat().st_size, "lines": self._lines(stats)}
         seconds = sum(stats.seconds for stats in splits.values())
         return {
             "files": files,

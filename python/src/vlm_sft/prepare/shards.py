@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from vlm_sft.atomic_file import atomic_write
+from vlm_sft.datasets.readers.grouped import Groups
 from vlm_sft.datasets.readers.part import Part, Rows
 from vlm_sft.errors import UserError
 from vlm_sft.prepare.output import Piece
@@ -30,13 +31,13 @@ class Shard:
         """Return the name in files."""
         return f"shard-{self.number}-of-{self.count}"
 
-    def slice_of(self, parts: Sequence[Part]) -> Sequence[Part]:
+    def slice_of(self, parts: Sequence[Part | Groups]) -> Sequence[Part | Groups]:
         """Return the shard's parts: all shards together have all parts in order.
 
         Raises:
             UserError: the input can be read only in order.
         """
-        if any(isinstance(part, Rows) for part in parts):
+        if any(isinstance(part, Rows | Groups) for part in parts):
             raise UserError(
                 f"--shard: {self.number}/{self.count}: the input can be read only in order, by one process; need JSON, "
                 "JSON lines or Parquet, or prepare.shards: 1"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from vlm_sft.datasets.conversation import CHOICES, Conversation, Drop
+from vlm_sft.datasets.texts import foreign_tags
 from vlm_sft.images.resolve import NoImage
 from vlm_sft.prepare.duplicates import DuplicateIds
 from vlm_sft.prepare.layout_cost import LayoutCosts
@@ -37,6 +38,7 @@ class SplitStats:
     scores: Counter[str] = field(default_factory=Counter)
     last_scores: Counter[str] = field(default_factory=Counter)
     history_cut: int = 0
+    foreign_tags: Counter[str] = field(default_factory=Counter)  # trajectories by tag that stays in a text as typed
     sources: dict[str, SourceStats] = field(default_factory=dict)
     images: Counter[str] = field(default_factory=Counter)  # conversions, see images/resolve.py
     ids: DuplicateIds = field(default_factory=DuplicateIds)
@@ -72,8 +74,12 @@ class SplitStats:
         self.written += 1
         self.sources[conversation.source].written += 1
         self.answers_per_trajectory[str(len(conversation.turns))] += 1
+        texts = [conversation.question]
         for turn in conversation.turns:
             self.scores[_bin(turn.score)] += 1
+            texts += turn.answer, turn.reply
+        if tags := foreign_tags("\n".join(texts[:-1])):
+            self.foreign_tags.update(tags)
         self.last_scores[_bin(conversation.turns[-1].score)] += 1
         self.history_cut += cut
 
@@ -142,6 +148,7 @@ class SplitStats:
             "score_histogram": _histogram(self.scores),
             "last_score_histogram": _histogram(self.last_scores),
             "history_cut": self.history_cut,
+            "foreign_tags": dict(sorted(self.foreign_tags.items())),
             "layouts": self.layouts.as_json(),
             "images": dict(sorted(self.images.items())),
             "tokens": self.tokens,
@@ -152,7 +159,7 @@ class SplitStats:
         }
 
 
-COUNTERS = ("dropped", "answers_per_trajectory", "scores", "last_scores", "images")
+COUNTERS = ("dropped", "answers_per_trajectory", "scores", "last_scores", "images", "foreign_tags")
 
 
 def _bin(score: float | None) -> str:

@@ -15,11 +15,11 @@ from itertools import islice
 from typing import Any, Literal
 
 from vlm_sft.datasets.conversation import Conversation, Turn
+from vlm_sft.datasets.texts import IMAGE_TAG
 
 Layout = Literal["trajectory", "steps"]
 Loss = Literal["all", "last", "revisions"]
 FeedbackText = Literal["text", "score-and-text"]
-IMAGE_TAG = "<image>"
 LAYOUTS: tuple[Layout, ...] = ("trajectory", "steps")
 Sample = dict[str, Any]  # one line of the JSONL file
 

@@ -35,11 +35,26 @@ def summary(stats: Mapping[str, Any]) -> str:
         dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts["dropped"].items()) or "none"
         lines.append(f"{split}: {counts['rows_in']:,} rows in, {counts['written']:,} written; dropped: {dropped}")
         lines.append(f"{split}: {_layouts(counts)}")
+        if counts["joined"]:
+            lines.append(f"{split}: {counts['joined']:,} rows are parts of the written conversations")
+        if counts["images"]:
+            changed = ", ".join(f"{kind} {count:,}" for kind, count in counts["images"].items())
+            lines.append(f"{split}: images: {changed}")
+        if verified := counts["verified"]:
+            lines.append(
+                f"{split}: ms-swift trains on all {verified['rows']:,} samples: {verified['tokens']:,} tokens, "
+                f"{verified['trained_tokens']:,} of them trained; a sample has up to {verified['maximum']:,}, "
+                f"95 % have up to {verified['p95']:,}; longer than {verified['max_length']:,}: "
+                f"{verified['over_max_length']:,}"
+            )
         if counts["history_cut"]:
             lines.append(
                 f"{split}: {counts['history_cut']:,} trajectories are longer than --max-history-rounds; "
                 "the two layouts differ for these"
             )
+        if tags := counts["foreign_tags"]:
+            found = ", ".join(f"{tag} {rows:,}" for tag, rows in tags.items())
+            lines.append(f"{split}: rows with a tag that stands for nothing and stays in the text as typed: {found}")
     speed = f"{stats['rows_per_s']:,} rows/s" if stats["rows_per_s"] else "too fast to measure"
     lines.append(f"{stats['seconds']:.1f} s, {speed}, peak memory {stats['peak_memory_mib']:.0f} MiB")
     return "\n".join(lines)

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 from vlm_sft.datasets.conversation import Conversation, Drop, Turn, id_of
 from vlm_sft.datasets.fire.layout import SOURCE_OF_FOLDER
-from vlm_sft.datasets.fire.text import MAX_SCORE, answer_of, clean, feedback_of, score_of
+from vlm_sft.datasets.fire.text import MAX_SCORE, SCORE_MARKER, answer_of, feedback_of, score_of
+from vlm_sft.datasets.texts import clean, given
 
 STUDENT, TEACHER = 0, 1
 SPEAKERS = {
@@ -40,14 +41,14 @@ def parse(row: object) -> Conversation | Drop:
     if not isinstance(row, dict):
         return Drop("row_not_an_object", type(row).__name__)
     image = row.get("image")
-    if not isinstance(image, str) or not image.strip():
+    if not isinstance(image, str) or not given(image).strip():
         return Drop("no_image", "image is " + _kind(image))
     dialogue = _dialogue(row)
     if isinstance(dialogue, Drop):
         return dialogue
     question, dialogue = _question(row, dialogue)
     if not question:
-        return Drop("no_question")
+        return Drop("no_question", "question is " + _kind(_value(row.get("question"))))
     turns = _turns(dialogue, row)
     if isinstance(turns, Drop):
         return turns
@@ -89,7 +90,9 @@ def _dialogue(row: Mapping[str, object]) -> _Dialogue | Drop:
 
 
 def _kind(value: object) -> str:
-    """Describe a value without repr, which fails on deep nesting."""
+    """Describe a value. repr fails on deep nesting, so only texts are shown."""
+    if isinstance(value, str):
+        return repr(value[:80])
     return "an object with " + ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
 
 
@@ -99,14 +102,17 @@ def _question(row: Mapping[str, object], dialogue: _Dialogue) -> tuple[str, _Dia
     question = _text(row.get("question")) or (_text(raw.get("question")) if isinstance(raw, dict) else "")
     if dialogue.opened_by in ("human", "user"):
         followed_by = _Dialogue("gpt", dialogue.speakers[1:], dialogue.texts[1:])
-        return clean(question or dialogue.texts[0]), followed_by
+        return clean(question or given(dialogue.texts[0])), followed_by
     return clean(question), dialogue
 
 
 def _text(field: object) -> str:
     """Return the text of a field that is {"value": text} or the text itself."""
-    value = field.get("value") if isinstance(field, dict) else field
-    return value if isinstance(value, str) else ""
+    return given(_value(field))
+
+
+def _value(field: object) -> object:
+    return field.get("value") if isinstance(field, dict) else field
 
 
 def _turns(dialogue: _Dialogue, row: Mapping[str, object]) -> tuple[Turn, ...] | Drop:
@@ -117,7 +123,7 @@ def _turns(dialogue: _Dialogue, row: Mapping[str, object]) -> tuple[Turn, ...] |
     if speakers != ([STUDENT, TEACHER] * len(speakers))[: len(speakers)]:
         order = "".join("st"[speaker] for speaker in speakers)
         return Drop("roles_do_not_alternate", f"s(tudent) and t(eacher) speak in this order: {order[:40]}")
-    if dialogue.opened_by == "gpt" and texts[0].lstrip().startswith("Score:"):
+    if dialogue.opened_by == "gpt" and SCORE_MARKER.match(texts[0].lstrip().lstrip("*")):
         return Drop("teacher_dialogue", texts[0][:80])
     if len(texts) % 2:
         texts = [*texts, _last_feedback(row)]

@@ -12,6 +12,7 @@ import ijson
 import orjson
 
 from vlm_sft.datasets.conversation import Drop
+from vlm_sft.datasets.readers.json_shape import parsed_rows, rows_below
 from vlm_sft.datasets.readers.part import Part, Rows, WrongCut
 from vlm_sft.errors import UserError
 
@@ -27,7 +28,8 @@ OPENING = re.compile(rb'\s*(\{\s*"(?:[^"\\]|\\.)*")')  # a row's brace and first
 def parts(path: Path, part_bytes: int = PART_BYTES) -> Iterator[Part]:
     """Yield the parts of a JSON array or of JSON lines. They depend on the file alone.
 
-    The first non-blank byte decides: `[` opens a JSON array, `{` the first of many JSON lines. An array is cut before a
+    The first non-blank byte decides: `[` opens a JSON array, `{` the first of many JSON lines, unless the objects take
+    several lines or one object is around all rows. An array is cut before a
     row that opens with the same key as the first row. A wrong cut, inside a row, is always noticed, because the part
     before it is then not JSON.
 
@@ -46,6 +48,11 @@ def parts(path: Path, part_bytes: int = PART_BYTES) -> Iterator[Part]:
                 before = start + 1
                 separator = re.compile(rb",\s*(?=%b)" % re.escape(opening[1])) if opening else None
             case b"{":
+                below = rows_below(head[start:])
+                if below is not None:
+                    file.seek(start)
+                    yield from _batches(_streamed(_Rest(b"", file), 0, path, below))
+                    return
                 before, separator = start, None
             case _:
                 raise UserError(f"{path}: {_description(head[start:])}")
@@ -86,12 +93,14 @@ class LinesPart:
     def rows(self) -> Iterator[object]:
         """Yield each line's value; a line that is not JSON is a Drop."""
         for line in _bytes(self.path, self.start, self.end).split(b"\n"):
+            line = line.removeprefix(UTF8_BOM)
             if not line or line.isspace():
                 continue
             try:
-                yield orjson.loads(line.removeprefix(UTF8_BOM))
+                yield orjson.loads(line)
             except orjson.JSONDecodeError as error:
-                yield Drop("invalid_json", f"{error}: {line[:60]!r}")
+                rows = parsed_rows(b"[" + line + b"]") or []
+                yield rows[0] if len(rows) == 1 else Drop("invalid_json", f"{error}: {line[:60]!r}")
 
 
 @dataclass(frozen=True)
@@ -114,10 +123,9 @@ class ArrayPart:
         content = _bytes(self.path, self.start, self.end).rstrip()
         if not self.last:
             content = content.removesuffix(b",") + b"]"
-        try:
-            rows: list[object] = orjson.loads(b"[" + content)
-        except orjson.JSONDecodeError:
-            raise WrongCut from None
+        rows = parsed_rows(b"[" + content)
+        if rows is None:
+            raise WrongCut
         return iter(rows)
 
     def streamed(self, rows_before: int) -> Iterator[Rows]:
@@ -128,9 +136,12 @@ class ArrayPart:
         """
         with self.path.open("rb") as file:
             file.seek(self.start)
-            rows = _streamed(_Rest(b"[", file), rows_before, self.path)
-            while found := list(islice(rows, STREAMED_ROWS)):
-                yield Rows(found)
+            yield from _batches(_streamed(_Rest(b"[", file), rows_before, self.path))
+
+
+def _batches(rows: Iterator[object]) -> Iterator[Rows]:
+    while found := list(islice(rows, STREAMED_ROWS)):
+        yield Rows(found)
 
 
 def _bytes(path: Path, start: int, end: int) -> bytes:
@@ -157,14 +168,14 @@ class _Rest:
         return self._file.tell()
 
 
-def _streamed(file: _Rest, rows: int, path: Path) -> Iterator[object]:
-    """Stream the rest of an array of which `rows` rows were read before."""
+def _streamed(file: _Rest, rows: int, path: Path, below: str = "item") -> Iterator[object]:
+    """Stream the rest of an array of which `rows` rows were read before; or the rows `below` another place."""
     sys.set_int_max_str_digits(0)  # ijson 3.4 crashes the process when int() refuses a long integer
     try:
-        for row in ijson.items(file, "item", buf_size=BLOCK_BYTES):
+        for row in ijson.items(file, below, buf_size=BLOCK_BYTES, multiple_values=not below):
             rows += 1
             yield row
-    except ijson.JSONError as error:
+    except (ijson.JSONError, UnicodeDecodeError) as error:
         complaint = str(error.args[0] if error.args else error).strip("b'\" ").partition("\\n")[0].splitlines()[0]
         end = file.tell()
         if "premature EOF" in complaint:

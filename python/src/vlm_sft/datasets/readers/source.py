@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -73,20 +73,25 @@ def file_parts(path: Path) -> Iterator[Part]:
             yield from json_rows.parts(path)
 
 
-def locate(dataset: Dataset, source: str, splits: Sequence[str] | None) -> list[SplitInput]:
+def locate(
+    dataset: Dataset, source: str, splits: Sequence[str] | None, own: Mapping[str, Any] | None = None
+) -> list[SplitInput]:
     """Find the files of each split in a folder, a single file, or a dataset on the hub (downloaded into HF_HOME).
 
-    `splits` None means the default splits, or for a single file the split that its name contains.
+    `splits` None means the default splits, or for a single file the split that its name contains. `own` are the
+    values of the dataset's own options.
 
     Raises:
         UserError: the folder, file, dataset or revision does not exist, or has no file for a split.
     """
     path = Path(source).expanduser()
     wanted = splits or dataset.default_splits
+    if dataset.locate:
+        return list(dataset.locate(source, wanted, **(own or {})))
     if path.is_dir():
-        return [SplitInput(split, files, _identity(files)) for split, files in _in_folder(path, dataset, wanted)]
+        return [SplitInput(split, files, identity_of(files)) for split, files in _in_folder(path, dataset, wanted)]
     if path.is_file():
-        return [SplitInput(_split_of(path, dataset, splits), (path,), _identity((path,)))]
+        return [SplitInput(_split_of(path, dataset, splits), (path,), identity_of((path,)))]
     if match := HUB_ID.fullmatch(source):
         return _from_hub(match["repo"], match["revision"], dataset, wanted)
     example = f", and not a hub id such as {dataset.hub_id}" if dataset.hub_id else ", and not a hub id (ORG/NAME)"
@@ -121,7 +126,7 @@ def _split_of(path: Path, dataset: Dataset, splits: Sequence[str] | None) -> str
     return splits[0]
 
 
-def _identity(files: Sequence[Path]) -> Identity:
+def identity_of(files: Sequence[Path]) -> Identity:
     """Identify local files by their SHA-256 (1.9 GB take about a second), so that a copy is the same file."""
     of_files = [{"file": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files]
     if len(of_files) == 1:

@@ -1,0 +1,257 @@
+r"""A row of somebody's own data -> Conversation, whatever common shape it has; every row is looked at on its own.
+
+    {"messages": [{"role": "user", "content": "<image>\nWhat is it?"}, {"role": "assistant", "content": "A cup."}],
+     "images": ["cup.jpg"]}
+    {"conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]}
+    {"conversation": [{"human": "...", "assistant": "..."}]}
+    {"prompt": "...", "completion": "..."}                          and its aliases, see PROMPTS and COMPLETIONS
+    {"instruction": "...", "input": "...", "output": "..."}
+    {"prompt": "...", "chosen": "...", "rejected": "..."}           trains on the chosen answer
+    {"text": "..."}                                                 trains on the whole text
+
+Images: `images` or `image`, a path, URL, data URI or {"bytes", "path"}, or a list of these; or parts of a content list.
+Texts keep their <image> tags if there is one for each image. Without any tag, the images come first.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from vlm_sft.datasets.alpaca.rows import parse as parse_alpaca
+from vlm_sft.datasets.conversation import Conversation, Drop, Image, Turn, id_of
+from vlm_sft.datasets.texts import IMAGE_TAG, given
+
+USER, ASSISTANT, SYSTEM, TOOL = "user", "assistant", "system", "tool"
+ROLES = {
+    **dict.fromkeys(("user", "human", "prompter"), USER),
+    **dict.fromkeys(("assistant", "gpt", "bot", "chatgpt", "model"), ASSISTANT),
+    "system": SYSTEM,
+    **dict.fromkeys(("tool", "tool_call", "tool_response", "function", "function_call", "observation"), TOOL),
+}
+TALKS = ("messages", "conversations", "conversation")
+PROMPTS = ("prompt", "query", "question", "problem", "input", "instruction")
+COMPLETIONS = ("completion", "response", "answer", "output", "target", "solution")
+SOURCE = "rows"
+MAX_SOURCE = 60  # characters; a longer field named source is a text of another kind
+
+
+@dataclass(slots=True)
+class _Talk:
+    """Messages in order, with the images that their contents hold."""
+
+    system: str = ""
+    roles: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    trained: list[bool] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+
+    def add(self, role: str, text: str, *, trained: bool = True) -> None:
+        if role == SYSTEM and not self.roles:
+            self.system = text
+            return
+        self.roles.append(role)
+        self.texts.append(text)
+        self.trained.append(trained)
+
+
+def parse(row: object) -> Conversation | Drop:
+    """Read one row of any shape. Never raises, whatever JSON value the row is."""
+    if not isinstance(row, dict):
+        return Drop("row_not_an_object", type(row).__name__)
+    images = _images(row.get("images") if row.get("images") is not None else row.get("image"))
+    if isinstance(images, Drop):
+        return images
+    talk = _talk(row)
+    if isinstance(talk, Drop):
+        return talk
+    talk.images = talk.images or images
+    own_system = given(row.get("system")) or given(row.get("system_prompt"))
+    talk.system = talk.system or own_system.strip()
+    return _conversation(row, talk)
+
+
+def _talk(row: Mapping[str, object]) -> _Talk | Drop:
+    """Read the messages of whichever shape the row has."""
+    for name in TALKS:
+        if row.get(name) is not None:
+            return _messages(row[name])
+    if row.get("chosen") is not None:
+        return _preferred(row)
+    if given(row.get("instruction")) and row.get("output") is not None:
+        found = parse_alpaca(row)
+        return found if isinstance(found, Drop) else _pair(found.question, found.turns[0].answer)
+    prompt = next((row[name] for name in PROMPTS if row.get(name) is not None), None)
+    completion = next((row[name] for name in COMPLETIONS if row.get(name) is not None), None)
+    if prompt is not None and completion is not None:
+        return _answered(prompt, completion)
+    if text := given(row.get("text")).strip():
+        talk = _Talk()
+        talk.add(ASSISTANT, text)
+        return talk
+    return Drop("shape_unknown", "keys: " + ", ".join(map(str, row))[:100])
+
+
+def _answered(prompt: object, completion: object) -> _Talk | Drop:
+    """Read a prompt and its completion: texts, or lists of messages."""
+    if isinstance(prompt, list):
+        talk = _messages(prompt)
+        if isinstance(talk, Drop) or isinstance(completion, list):
+            return talk if isinstance(talk, Drop) else _messages(completion, talk)
+        talk.add(ASSISTANT, given(completion).strip())
+        return talk
+    if not isinstance(prompt, str) or not isinstance(completion, str):
+        return Drop("turn_malformed", f"prompt is {_kind(prompt)}, completion is {_kind(completion)}")
+    return _pair(given(prompt).strip(), given(completion).strip())
+
+
+def _pair(question: str, answer: str) -> _Talk:
+    talk = _Talk()
+    talk.add(USER, question)
+    talk.add(ASSISTANT, answer)
+    return talk
+
+
+def _preferred(row: Mapping[str, object]) -> _Talk | Drop:
+    """Read the chosen answer of a pair: it has the whole dialogue, or answers the prompt."""
+    chosen = row["chosen"]
+    prompt = next((row[name] for name in PROMPTS if row.get(name) is not None), None)
+    if prompt is not None and not (isinstance(chosen, list) and len(chosen) > 1):
+        return _answered(prompt, _only_text(chosen))
+    return _messages(chosen)
+
+
+def _only_text(chosen: object) -> object:
+    """Return the text of a list with one message; anything else as it is."""
+    if isinstance(chosen, list) and len(chosen) == 1 and isinstance(chosen[0], dict):
+        return chosen[0].get("content", chosen[0].get("value"))
+    return chosen
+
+
+def _messages(entries: object, talk: _Talk | None = None) -> _Talk | Drop:
+    """Read a list of messages, or its JSON text, into `talk`."""
+    talk = talk or _Talk()
+    if isinstance(entries, str):
+        try:
+            entries = orjson.loads(entries)
+        except orjson.JSONDecodeError:
+            return Drop("turn_malformed", "the messages are a text that is not JSON")
+    if not isinstance(entries, list) or not entries:
+        return Drop("no_answers")
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            return Drop("turn_malformed", f"entry {number} is {_kind(entry)}")
+        for role, content, trained in _said(entry):
+            text = _content(content, talk.images)
+            if text is None or role is None:
+                return Drop("turn_malformed", f"entry {number} is {_kind(entry)}"[:120])
+            if role == TOOL:
+                return Drop("tool_turn", f"entry {number}")
+            talk.add(role, text.strip(), trained=trained)
+    return talk
+
+
+def _said(entry: Mapping[str, object]) -> Iterator[tuple[str | None, object, bool]]:
+    """Yield role, content and whether it is trained on; a pair of ShareGPT's older form has two."""
+    named = entry.get("role") or entry.get("from")
+    if named is None and "human" in entry:
+        yield USER, entry["human"], True
+        yield ASSISTANT, entry.get("assistant", entry.get("gpt")), True
+        return
+    role = ROLES.get(named.lower()) if isinstance(named, str) else None
+    if entry.get("tool_calls"):
+        role = TOOL
+    excluded = entry.get("loss") is False or entry.get("weight") in (0, False)
+    yield role, entry["content"] if "content" in entry else entry.get("value"), not excluded
+
+
+def _content(content: object, images: list[Image]) -> str | None:
+    """Return a message's text, with a tag for each of its images, which are added to `images`; None if it has none."""
+    if isinstance(content, str):
+        return given(content)
+    if not isinstance(content, list):
+        return None
+    texts = []
+    for part in content:
+        if not isinstance(part, dict):
+            return None
+        kind = part.get("type")
+        if kind == "text" and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+        elif kind in ("image", "image_url"):
+            texts.append(IMAGE_TAG)
+            named = part.get("image") or part.get("image_url") or part.get("url") or part.get("path")
+            found = _images(named.get("url", named) if isinstance(named, dict) else named)
+            if isinstance(found, Drop):
+                return None
+            images += found
+        else:
+            return None
+    return "".join(texts)
+
+
+def _images(value: object) -> list[Image] | Drop:
+    """Return the images of a field: a text, bytes, a mapping with bytes or path, or a list of these."""
+    if value is None or value == "" or (isinstance(value, str) and not given(value)):
+        return []
+    values: Sequence[object] = value if isinstance(value, list) else [value]
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            values = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            values = [value]
+    found: list[Image] = []
+    for one in values:
+        image = _image(one)
+        if image is None:
+            return Drop("image_malformed", f"image is {_kind(one)}")
+        found.append(image)
+    return found
+
+
+def _image(value: object) -> Image | None:
+    if isinstance(value, dict):
+        content = value.get("bytes")
+        if isinstance(content, str) and content:  # JSON has no bytes
+            return "data:image;base64," + content
+        value = content or value.get("path") or value.get("url")
+    if isinstance(value, str | bytes) and value:
+        return value.strip() if isinstance(value, str) else value
+    return None
+
+
+def _conversation(row: Mapping[str, object], talk: _Talk) -> Conversation | Drop:
+    roles, texts = talk.roles, talk.texts
+    if ASSISTANT not in roles:
+        return Drop("no_answers")
+    if roles == [ASSISTANT]:  # a text that is trained on as a whole
+        roles, texts = [USER, ASSISTANT], ["", *texts]
+        talk.trained = [True, *talk.trained]
+    elif roles != ([USER, ASSISTANT] * len(roles))[: len(roles)]:
+        return Drop("roles_do_not_alternate", " ".join(roles)[:80])
+    elif not texts[0].replace(IMAGE_TAG, "").strip():
+        return Drop("no_question")
+    tags = sum(text.count(IMAGE_TAG) for text in texts)
+    if tags and tags != len(talk.images):
+        return Drop("image_tags_differ", f"{tags} image tags, {len(talk.images)} images")
+    answers, replies = texts[1::2], [*texts[2::2], ""]
+    turns = []
+    for number, answer in enumerate(answers):
+        if not answer:
+            return Drop("empty_answer", f"answer {number + 1}")
+        if number + 1 < len(answers) and not replies[number]:
+            return Drop("empty_feedback", f"user message {number + 2}")
+        turns.append(Turn(answer, replies[number], trained=talk.trained[2 * number + 1]))
+    return Conversation(
+        id_of(row), _source(row), tuple(talk.images), texts[0], tuple(turns), talk.system, tags_in_text=tags > 0
+    )
+
+
+def _source(row: Mapping[str, object]) -> str:
+    source = row.get("source")
+    return source.strip() or SOURCE if isinstance(source, str) and len(source) <= MAX_SOURCE else SOURCE
+
+
+def _kind(value: object) -> str:
+    """Describe a value without repr, which fails on deep nesting."""
+    return "an object with " + ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__

@@ -1,0 +1,37 @@
+"""Forms of rows, recognised by their keys, so that the wrong command for a file is refused with the right one."""
+
+from collections.abc import Sequence
+
+from vlm_sft.datasets.conversation import Drop, Outcome
+from vlm_sft.datasets.readers.source import SplitInput
+from vlm_sft.errors import UserError
+
+# Keys that all rows of a form have, what it is, and the dataset whose command reads it.
+FORMS: tuple[tuple[frozenset[str], str, str], ...] = (
+    (frozenset({"messages"}), "ms-swift's own form", "jsonl"),
+    (frozenset({"prompt", "completion"}), "pairs of prompt and completion", "jsonl"),
+    (frozenset({"prompt", "chosen", "rejected"}), "preference pairs", "jsonl"),
+    (frozenset({"question", "conversations"}), "FIRE's form", "fire"),
+    (frozenset({"message_tree_id", "role"}), "messages of oasst1", "oasst1"),
+    (frozenset({"instruction", "output"}), "Alpaca's form", "alpaca"),
+)
+
+
+def refuse_other_form(found: SplitInput, dataset: str, rows: Sequence[object], outcomes: Sequence[Outcome]) -> None:
+    """Check the first rows of a file, so that a file of another form is not read to its end for nothing.
+
+    Raises:
+        UserError: no row can be used, and all objects have the form of another dataset.
+    """
+    objects = [row for row in rows if isinstance(row, dict)]
+    if not objects or not all(isinstance(outcome, Drop) for outcome in outcomes):
+        return
+    for keys, form, reader in FORMS:
+        if all(keys <= row.keys() for row in objects):
+            if reader != dataset:
+                path = found.files[0] if found.files else found.identity.get("dataset", "the input")
+                raise UserError(
+                    f"{path}: the rows have {form} ({', '.join(sorted(keys))}), which `vlm-sft prepare {dataset}` "
+                    f"does not read; use `vlm-sft prepare {reader} --input {path}`"
+                )
+            return
