@@ -10,6 +10,7 @@ import pytest
 import yaml
 from chart_keys import CHART, DEFAULTS, KEYS, value_at
 from command_line import parsed
+from vlm_sft.datasets.generic.columns import NAMES
 from vlm_sft.datasets.registry import DATASETS
 
 Manifest = dict[str, Any]
@@ -77,11 +78,11 @@ COMMANDS: dict[str, tuple[dict[str, Any], str, list[str], list[str]]] = {
         [],
     ),
     "hub": (
-        {"input": "org/rows@v2", "subset": "main", "splits": ["train_sft", "test"], "skipImages": True},
-        f"--input org/rows@v2 --output-dir /outputs/hub_bc --splits train_sft,test {COMMON} --subset main "
+        {"input": "org/rows@v2", "subset": "main", "splits": ["train", "validation"], "skipImages": True},
+        f"--input org/rows@v2 --output-dir /outputs/hub_bc --splits train,validation {COMMON} --subset main "
         f"{ALL} --skip-images",
-        ["train_sft"],
-        ["test"],
+        ["train"],
+        ["validation"],
     ),
 }  # fmt: skip
 
@@ -200,8 +201,8 @@ def test_the_table_of_datasets_agrees_with_the_commands() -> None:
         assert row.get("hub", "") in ("", dataset.hub_id), name
         assert tuple(row["splits"]) == dataset.default_splits, name
         assert row.get("archives", False) == (dataset.archive_table is not None), name
-        if not row.get("any"):
-            assert {*row["splits"], *row.get("further", [])} <= {*dataset.split_files}, name
+        assert {*row["splits"], *row.get("further", [])} == {*dataset.split_files}, name
+    assert KEYS["prepare", "columns"]["propertyNames"]["enum"] == list(NAMES)
 
 
 def test_a_hub_dataset_is_fetched_once_and_read_from_its_file(render: Render) -> None:

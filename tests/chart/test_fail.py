@@ -137,7 +137,6 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"prepare": {"dataset": "geo3k", "splits": ["train", "1m", "dev"]}},
         ["prepare.splits: got 1m, dev, but geo3k has train, test, validation; use these"],
     ),
-    "any split of a hub dataset": ({"prepare": {"dataset": "hub", "input": "a/b", "splits": ["train_sft", "test_sft"]}}, []),
     "files without an input": (
         {"prepare": {"dataset": "csv"}},
         ["prepare.input: empty, and csv has no default; name a file or folder on a claim, or a dataset on the hub (ORG/NAME)"],

@@ -152,7 +152,7 @@
 {{- end }}
 {{- $unknown := list }}
 {{- range $made.splits }}{{ if not (has . $made.known) }}{{ $unknown = append $unknown . }}{{ end }}{{ end }}
-{{- if and $unknown (not $made.any) }}
+{{- if $unknown }}
 {{- $problems = append $problems (printf "prepare.splits: got %s, but %s has %s; use these" (join ", " $unknown) $name (join ", " $made.known)) }}
 {{- end }}
 {{- if and $made.text $prepare.imageRoots }}

@@ -1,18 +1,17 @@
 {{/* What the chart knows of the datasets that `vlm-sft prepare` converts; prepare's empty keys are filled in from here. */}}
 
-{{/* Of each dataset: `hub`: default of prepare.input; `splits`: default of prepare.splits; `further`: other splits (any: every
-     name); `roots`: default of prepare.imageRoots; `archives`: `vlm-sft images` finds its images; `text`: it has no images;
+{{/* Of each dataset: `hub`: default of prepare.input; `splits`: default of prepare.splits; `further`: its other splits; `roots`: default of prepare.imageRoots; `archives`: `vlm-sft images` finds its images; `text`: it has no images;
      `rounds` [rounds]: a history that cuts nothing; `whole`: its rows cannot be divided among pods. */}}
 {{- define "vlm-sft.datasetTable" -}}
 fire: {hub: PengxiangLi/FIRE, splits: [train, test], further: [1m], roots: [/cache/fire_images], archives: true, rounds: 6}
 volcano: {hub: kaist-ai/volcano-train, splits: [train], roots: [/cache/volcano_images], archives: true}
 geo3k: {hub: chenhegu/geo3k_imgurl, splits: [train, test], further: [validation]}
 robo2vlm: {hub: keplerccc/Robo2VLM-1, splits: [train, test]}
-alpaca: {hub: tatsu-lab/alpaca, splits: [train], text: true}
+alpaca: {hub: tatsu-lab/alpaca, splits: [train], further: [test], text: true}
 oasst1: {hub: OpenAssistant/oasst1, splits: [train, validation], text: true, whole: true}
 jsonl: {splits: [train], further: [test, validation]}
 csv: {splits: [train], further: [test, validation], whole: true}
-hub: {splits: [train], any: true, whole: true}
+hub: {splits: [train], further: [test, validation], whole: true}
 {{- end }}
 
 {{/* Keys of prepare that only some datasets have: the datasets, the option of `vlm-sft prepare`, the default. */}}
