@@ -17,6 +17,7 @@ Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}, "train": {"effectiveBatchSize": 16}}
+README = (CHART / "README.md").read_text()
 COMMON = "--layout trajectory --loss all"
 REST = "--max-samples 0 --max-history-rounds {} --max-drop-share 0.05"
 ALL = REST.format(1000)
@@ -203,6 +204,21 @@ def test_the_table_of_datasets_agrees_with_the_commands() -> None:
         assert row.get("archives", False) == (dataset.archive_table is not None), name
         assert {*row["splits"], *row.get("further", [])} == {*dataset.split_files}, name
     assert KEYS["prepare", "columns"]["propertyNames"]["enum"] == list(NAMES)
+
+
+def test_the_readme_lists_the_table_of_datasets() -> None:
+    lines = re.findall(r"^\| `(\w+)` \|(.*\*\*.*)\|$", README, re.MULTILINE)
+    cells = {name: [cell.strip() for cell in rest.split("|")] for name, rest in lines}
+    options = table("datasetOptions")
+    expected = {}
+    for name, row in table("datasetTable").items():
+        hub, further = f"`{row['hub']}`" if "hub" in row else "required", row.get("further", [])
+        keys = [key for key, option in options.items() if name in option["of"]]
+        expected[name] = (hub, ", ".join([f"**{', '.join(row['splits'])}**", *further]), len(keys), "whole" in row)
+    assert expected == {
+        name: (hub, splits, own.count("`") // 2, shards == "no")
+        for name, (hub, splits, _, own, shards) in cells.items()
+    }
 
 
 def test_a_hub_dataset_is_fetched_once_and_read_from_its_file(render: Render) -> None:
