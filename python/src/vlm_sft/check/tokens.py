@@ -1,0 +1,99 @@
+"""Tokens of rows, counted with ms-swift's own template: text, control and image tokens."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from vlm_sft.check.file_check import CheckedFile
+from vlm_sft.check.finding import Place
+from vlm_sft.check.json_lines import LineProblem, Range, lines, parse
+from vlm_sft.check.swift_reader import Reading, RowProblem, read
+from vlm_sft.datasets.readers.json_rows import read_rows
+
+SHOWN_CHARACTERS = 120
+FAILURE = "not_encodable"
+
+
+@dataclass(frozen=True)
+class TokenFigures:
+    """Tokens of the counted rows, images included."""
+
+    rows: int
+    median: float
+    largest: int
+    image_share: float  # of all tokens, 0 to 1
+    over_max_length: int | None  # rows; None without a max_length
+
+
+def control_tokens(template: Any) -> re.Pattern[str]:  # noqa: ANN401  ms-swift has no types
+    """Return a pattern of the texts that the model's tokenizer reads as one control token."""
+    names = {str(token) for token in template.tokenizer.get_added_vocab()}
+    return re.compile("|".join(sorted(map(re.escape, names), key=len, reverse=True)) or r"(?!)")
+
+
+def count_tokens(
+    file: CheckedFile,
+    template: Any,  # noqa: ANN401  ms-swift has no types
+    image_root: str,
+    max_length: int,
+    rows: int,
+) -> TokenFigures | None:
+    """Encode about `rows` rows of a file, evenly spread; 0: all. Adds findings; None if no row can be encoded.
+
+    `max_length` [tokens]: count longer rows; 0: no limit.
+    """
+    os.environ["ROOT_IMAGE_DIR"] = image_root
+    step = max(1, file.tally.rows // rows) if rows else 1
+    image_id = template.tokenizer.convert_tokens_to_ids(
+        getattr(template.processor, "image_token", None) or "<|image_pad|>"
+    )
+    lengths, image_tokens, over = [], 0, 0
+    for line, reading in _readings(file, step):
+        try:
+            ids = template.encode(_sample(reading))["input_ids"]
+        except Exception as error:
+            detail = f"{type(error).__name__}: {' '.join(str(error).split())}"[:SHOWN_CHARACTERS]
+            file.tally.findings.add(FAILURE, Place(line, "", detail))
+            continue
+        lengths.append(len(ids))
+        image_tokens += ids.count(image_id)
+        if max_length and len(ids) > max_length:
+            over += 1
+            file.tally.findings.add("over_max_length", Place(line, "", f"{len(ids):,} tokens, limit {max_length:,}"))
+    if not lengths:
+        return None
+    return TokenFigures(
+        len(lengths), median(lengths), max(lengths), image_tokens / sum(lengths), over if max_length else None
+    )
+
+
+def _readings(file: CheckedFile, step: int) -> Iterator[tuple[int, Reading]]:
+    for line, row in _rows(file, step):
+        if isinstance(row, dict):
+            try:
+                yield line, read(file.facts.plan, row)
+            except RowProblem:  # already a finding
+                continue
+
+
+def _rows(file: CheckedFile, step: int) -> Iterator[tuple[int, Any]]:
+    if file.is_array:
+        yield from ((number, row) for number, row in enumerate(read_rows(file.path), 1) if number % step == 0)
+        return
+    for number, line in enumerate(lines(Range(file.path, 0, file.size_bytes)), 1):
+        if number % step == 0 and line.text.strip():
+            try:
+                yield number, parse(line)[0]
+            except LineProblem:  # already a finding
+                continue
+
+
+def _sample(reading: Reading) -> dict[str, Any]:
+    messages: Sequence[dict[str, Any]] = [
+        {"role": message.role, "content": message.text} for message in reading.messages
+    ]
+    sample = {"messages": messages, "images": list(reading.images)}
+    return {**sample, "objects": reading.objects} if reading.objects else sample
