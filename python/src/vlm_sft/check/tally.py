@@ -70,7 +70,7 @@ class RowChecker:
         if not isinstance(row, dict):
             self._found("not_an_object", line, "", repr(row)[:40])
             return
-        tally.columns.update(row)
+        tally.columns.update(row.keys())
         tally.shapes["+".join(sorted([name for name in row if name in KNOWN and row[name]])) or "(none)"] += 1
         if is_late:
             self._check_types(line, row)
