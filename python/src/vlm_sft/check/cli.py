@@ -1,6 +1,5 @@
 """`vlm-sft check FILE...`: what ms-swift would lose or spoil of data that somebody already has."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from vlm_sft.check.tokens import control_tokens, count_tokens
 from vlm_sft.errors import UserError
 from vlm_sft.prepare.swift_check import CONTROL_TOKEN
 from vlm_sft.prepare.swift_template import load_template
+from vlm_sft.prepare.workers import cores
 
 
 @click.command()
@@ -79,8 +79,9 @@ def check(
             raise UserError("\n".join(problems))
         template = load_template(model, "--model") if model else None
         rules = TextRules(control_tokens(template) if template else CONTROL_TOKEN)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        files = check_files(dict.fromkeys(paths), Options(rules, image_root, skip_images, places, workers or cores))
+        files = check_files(
+            list(dict.fromkeys(paths)), Options(rules, image_root, skip_images, places, workers or cores())
+        )
         tokens: dict[str, Any] = {}
         if template:
             tokens = {file.name: count_tokens(file, template, image_root, max_length, token_rows) for file in files}

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from vlm_sft.check.file_check import CheckedFile
-from vlm_sft.check.finding import EFFECTS, KINDS, Place
+from vlm_sft.check.finding import EFFECTS, KINDS, PREPARE, Place
 from vlm_sft.check.tokens import TokenFigures
 
 MOST_SHOWN = 8  # different shapes, roles or columns in the text
@@ -29,7 +29,14 @@ def as_text(files: Sequence[CheckedFile], tokens: Tokens, *, with_images: bool) 
         lines += ["", f"{meaning}:"] * bool(kinds)
         for kind in kinds:
             lines += _finding(files, kind)
+    wrong = [file for file in files if any(_is_for_prepare(kind) for kind in file.tally.findings.counts)]
+    lines += ["", "drops or corrects rows, each by name:"] * bool(wrong)
+    lines += [f"  {PREPARE.format(file=file.name)}" for file in wrong]
     return "\n".join(lines)
+
+
+def _is_for_prepare(kind: str) -> bool:
+    return KINDS[kind].way_out == PREPARE and KINDS[kind].effect != "note"
 
 
 def as_json(files: Sequence[CheckedFile], tokens: Tokens) -> str:
@@ -105,7 +112,7 @@ def _finding(files: Sequence[CheckedFile], kind: str) -> Iterator[str]:
         line = f":{'row ' if file.is_array else ''}{place.line}" if place.line else ""
         texts = [text for text in (f"{file.name}{line}", place.field, place.detail) if text]
         yield f"{'':13}{': '.join(texts)}"
-    if about.effect != "note" or about.way_out != KINDS["duplicate"].way_out:
+    if about.way_out != PREPARE:
         yield f"{'':11}-> {about.way_out.format(file=having[0].name)}"
 
 

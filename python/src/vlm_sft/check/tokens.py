@@ -11,7 +11,7 @@ from vlm_sft.check.file_check import CheckedFile
 from vlm_sft.check.finding import Place
 from vlm_sft.check.json_lines import LineProblem, Range, lines, parse
 from vlm_sft.check.swift_reader import Reading, RowProblem, read
-from vlm_sft.datasets.readers.json_rows import read_rows
+from vlm_sft.datasets.readers.source import file_rows
 
 SHOWN_CHARACTERS = 120
 FAILURE = "not_encodable"
@@ -81,7 +81,7 @@ def _readings(file: CheckedFile, step: int) -> Iterator[tuple[int, Reading]]:
 
 def _rows(file: CheckedFile, step: int) -> Iterator[tuple[int, Any]]:
     if file.is_array:
-        yield from ((number, row) for number, row in enumerate(read_rows(file.path), 1) if number % step == 0)
+        yield from ((number, row) for number, row in enumerate(file_rows(file.path), 1) if number % step == 0)
         return
     for number, line in enumerate(lines(Range(file.path, 0, file.size_bytes)), 1):
         if number % step == 0 and line.text.strip():
