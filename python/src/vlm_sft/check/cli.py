@@ -9,6 +9,7 @@ import click
 from vlm_sft.check import report
 from vlm_sft.check.file_check import Options, check_files
 from vlm_sft.check.input_file import problem_of
+from vlm_sft.check.near import find_near
 from vlm_sft.check.row_check import TextRules
 from vlm_sft.check.tokens import control_tokens, count_tokens
 from vlm_sft.errors import UserError
@@ -28,6 +29,7 @@ from vlm_sft.prepare.workers import cores
     help="Folder where relative image paths start.  [default: the working folder]",
 )
 @click.option("--skip-images", is_flag=True, help="Do not look for the images.")
+@click.option("--skip-near", is_flag=True, help="Do not look for rows that nearly stand in two files.")
 @click.option(
     "--model",
     default="",
@@ -58,6 +60,7 @@ def check(
     paths: tuple[Path, ...],
     image_root: str,
     skip_images: bool,
+    skip_near: bool,
     model: str,
     max_length: int,
     token_rows: int,
@@ -79,9 +82,10 @@ def check(
             raise UserError("\n".join(problems))
         template = load_template(model, "--model") if model else None
         rules = TextRules(control_tokens(template) if template else CONTROL_TOKEN)
-        files = check_files(
-            list(dict.fromkeys(paths)), Options(rules, image_root, skip_images, places, workers or cores())
-        )
+        options = Options(rules, image_root, skip_images, places, workers or cores())
+        files = check_files(list(dict.fromkeys(paths)), options)
+        if len(files) > 1 and not skip_near and (reason := find_near(files, options.workers)):
+            click.echo(f"warning: {reason}", err=True)
         tokens: dict[str, Any] = {}
         if template:
             tokens = {file.name: count_tokens(file, template, image_root, max_length, token_rows) for file in files}

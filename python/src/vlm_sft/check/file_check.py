@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from vlm_sft.check.column_types import CHUNK_BYTES, MAX_DEPTH, Type, dates_only, learn
 from vlm_sft.check.finding import Findings, Place
@@ -30,6 +31,13 @@ class Options:
     workers: int
 
 
+class CheckedPart(NamedTuple):
+    """A part of a file, for what reads it again."""
+
+    lines: Range | None  # None: a whole array
+    lines_before: int
+
+
 @dataclass
 class CheckedFile:
     """One file and what was found in it."""
@@ -38,7 +46,8 @@ class CheckedFile:
     size_bytes: int
     is_array: bool
     facts: FileFacts
-    tally: Tally = field(repr=False)
+    tally: Tally
+    parts: list[CheckedPart] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -69,6 +78,7 @@ def check_files(paths: Sequence[Path], options: Options) -> list[CheckedFile]:
         if job.file == len(checked):
             checked.append(_begun(job, options))
         tally = checked[job.file].tally
+        checked[job.file].parts.append(CheckedPart(job.lines, tally.lines))
         repeated.add(job.file, part.hashes, tally.lines)
         tally.extend(part)
     repeated.report([(file.name, file.tally.findings) for file in checked])

@@ -2,16 +2,16 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from vlm_sft.check.file_check import CheckedFile
 from vlm_sft.check.finding import Place
-from vlm_sft.check.json_lines import LineProblem, Range, lines, parse
-from vlm_sft.check.swift_reader import Reading, RowProblem, read
-from vlm_sft.datasets.readers.source import file_rows
+from vlm_sft.check.json_lines import Range
+from vlm_sft.check.readings import readings
+from vlm_sft.check.swift_reader import Reading
 
 SHOWN_CHARACTERS = 120
 FAILURE = "not_encodable"
@@ -51,7 +51,8 @@ def count_tokens(
         getattr(template.processor, "image_token", None) or "<|image_pad|>"
     )
     lengths, image_tokens, over = [], 0, 0
-    for line, reading in _readings(file, step):
+    part = None if file.is_array else Range(file.path, 0, file.size_bytes)
+    for line, reading in readings(file.path, file.facts.plan, part, step):
         try:
             ids = template.encode(_sample(reading))["input_ids"]
         except Exception as error:
@@ -68,27 +69,6 @@ def count_tokens(
     return TokenFigures(
         len(lengths), median(lengths), max(lengths), image_tokens / sum(lengths), over if max_length else None
     )
-
-
-def _readings(file: CheckedFile, step: int) -> Iterator[tuple[int, Reading]]:
-    for line, row in _rows(file, step):
-        if isinstance(row, dict):
-            try:
-                yield line, read(file.facts.plan, row)
-            except RowProblem:  # already a finding
-                continue
-
-
-def _rows(file: CheckedFile, step: int) -> Iterator[tuple[int, Any]]:
-    if file.is_array:
-        yield from ((number, row) for number, row in enumerate(file_rows(file.path), 1) if number % step == 0)
-        return
-    for number, line in enumerate(lines(Range(file.path, 0, file.size_bytes)), 1):
-        if number % step == 0 and line.text.strip():
-            try:
-                yield number, parse(line)[0]
-            except LineProblem:  # already a finding
-                continue
 
 
 def _sample(reading: Reading) -> dict[str, Any]:
