@@ -12,6 +12,13 @@ MAX_PATH_CHARACTERS = 2000  # ms-swift takes a longer text for base64
 Problem = tuple[str, str]  # kind, detail
 
 
+def place_of(image: Any) -> str | None:  # noqa: ANN401  any JSON value
+    """Return the path, URL, data URI or base64 of an image; None if ms-swift cannot read it from JSON."""
+    if isinstance(image, dict):
+        image = None if image.get("bytes") else image.get("path")  # bytes are not decoded from base64
+    return image if isinstance(image, str) else None
+
+
 class Pictures:
     """Checks every image once in each process; remembers the outcome by 64-bit hashes, 100 bytes an image."""
 
@@ -20,14 +27,8 @@ class Pictures:
         self._root = root
         self._known: dict[int, Problem | None] = {}
 
-    def problem_of(self, image: Any) -> Problem | None:  # noqa: ANN401  any JSON value
+    def problem_of(self, image: str) -> Problem | None:
         """Return the kind of finding and a detail; None if the image decodes."""
-        if isinstance(image, dict):
-            if image.get("bytes") is not None:
-                return "image_malformed", "bytes as a text; ms-swift does not decode it"
-            image = image.get("path")
-        if not isinstance(image, str):
-            return "image_malformed", repr(image)[:60]
         key = hash(image)
         if key not in self._known:
             self._known[key] = self._look_up(image.strip())

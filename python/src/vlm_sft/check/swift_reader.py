@@ -310,7 +310,11 @@ def _check_rejected(plan: Plan, row: Row, messages: Sequence[Message]) -> None:
     if "rejected_response" not in plan.all_columns:
         return
     rejected = row.get("rejected_response")
-    if not isinstance(rejected, str | list) or (messages and rejected == messages[-1].text):
+    entries = rejected if isinstance(rejected, list) else [{"role": "assistant"}]
+    is_answer = isinstance(rejected, str | list) and all(
+        isinstance(entry, dict) and entry.get("role") not in (None, "user") for entry in entries
+    )
+    if not is_answer or (messages and rejected == messages[-1].text):
         raise RowProblem("rejected_malformed", "rejected_response", _shown(rejected))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from vlm_sft.check.column_types import MAX_DEPTH, Type, conflicts, depth
 from vlm_sft.check.finding import KINDS, Findings, Place
-from vlm_sft.check.pictures import Pictures
+from vlm_sft.check.pictures import Pictures, place_of
 from vlm_sft.check.repeated import Hashes
 from vlm_sft.check.row_check import TextRules, findings
 from vlm_sft.check.swift_reader import KNOWN, Plan, Reading, RowProblem, read
@@ -102,12 +102,14 @@ class RowChecker:
             return
         images = reading.images
         self.tally.images += len(images)
-        if len({isinstance(image, dict) for image in images if image is not None}) > 1:
+        if len({type(image) for image in images if image is not None}) > 1:
             yield "mixed_images", "images", f"{len(images)} images"
-        if self._pictures:
-            for number, image in enumerate(images):
-                if problem := self._pictures.problem_of(image):
-                    yield problem[0], f"images[{number}]", problem[1]
+        for number, image in enumerate(images):
+            place = place_of(image)
+            if place is None:
+                yield "image_malformed", f"images[{number}]", repr(image)[:60]
+            elif self._pictures and (problem := self._pictures.problem_of(place)):
+                yield problem[0], f"images[{number}]", problem[1]
 
     def _check_types(self, line: int, row: Mapping[str, Any]) -> None:
         for kind, path, detail in conflicts(self._facts.types, row):
