@@ -37,7 +37,7 @@ MESSAGES = [
     talk(user("<image>NUMBER"), answer(), images="cat.jpg"),
     talk(user("<image>NUMBER"), answer(), images=["gone.jpg"]),
     talk(user("<image>NUMBER"), answer(), images=["cut.jpg"]),
-    talk(user("<image>NUMBER"), answer(), images=["wide.png"]),
+    talk(user("<image>NUMBER"), answer(), images=["square.png"]),
     talk(user("<image>NUMBER"), answer(), images=[None]),
     talk(user("<image><image>NUMBER"), answer(), images=["cat.jpg"]),
     talk(user([{"type": "image", "image": "cat.jpg"}, {"type": "text", "text": "NUMBER"}]), answer()),
@@ -157,7 +157,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cat = DATA / "photos" / "cat.jpg"
     shutil.copy(cat, tmp_path)
     (tmp_path / "cut.jpg").write_bytes(cat.read_bytes()[:2000])
-    Image.new("RGB", (100, 100)).save(tmp_path / "wide.png")
+    Image.new("RGB", (100, 100)).save(tmp_path / "square.png")
     for name in ("ROOT_IMAGE_DIR", "MODELSCOPE_CACHE", "HF_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     return tmp_path

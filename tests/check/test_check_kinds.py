@@ -37,7 +37,10 @@ LONG = [row("q" * 1000, "a" * 1000, id=1, empty=None) for _ in range(5100)]  # o
 
 # kind -> content, places (line, field); a dict of contents is several files, and the last one has the finding.
 CASES: dict[str, tuple[Any, list[tuple[int, str]]]] = {
-    "not_json": (lines(FINE, b"oops", FINE, b'{"a": 1', lines(FINE)[:-1] + lines(FINE)[:-1]), [(2, ""), (4, ""), (5, "")]),
+    "not_json": (
+        lines(FINE, b"oops", FINE, b'{"a": 1', lines(FINE)[:-1] + lines(FINE)[:-1]),
+        [(2, ""), (4, ""), (5, "")],
+    ),
     "not_utf8": (lines(FINE, b'{"query": "\xff"}'), [(2, "")]),
     "not_an_object": (lines(FINE, [1], "text", 5), [(2, ""), (3, ""), (4, "")]),
     "lone_surrogate": (lines(FINE, b'{"query": "\\ud800"}'), [(2, "")]),
@@ -58,8 +61,14 @@ CASES: dict[str, tuple[Any, list[tuple[int, str]]]] = {
         lines(FINE, {"messages": ["x"]}, {"messages": {"role": "user"}}, {"messages": [{"content": "x"}]}),
         [(2, "messages[0]"), (3, "messages"), (4, "messages[0].role")],
     ),
-    "unknown_role": (lines(FINE, said("user", "student"), said("User")), [(2, "messages[1].role"), (3, "messages[0].role")]),
-    "content_missing": (lines(FINE, row(None), {"messages": [{"role": "user"}]}), [(2, "messages[0].content"), (3, "messages[0].content")]),
+    "unknown_role": (
+        lines(FINE, said("user", "student"), said("User")),
+        [(2, "messages[1].role"), (3, "messages[0].role")],
+    ),
+    "content_missing": (
+        lines(FINE, row(None), {"messages": [{"role": "user"}]}),
+        [(2, "messages[0].content"), (3, "messages[0].content")],
+    ),
     "content_not_text": (
         lines(FINE, row(7), row("q", {"a": 1}), row([{"type": "text", "value": "q"}])),
         [(2, "messages[0].content"), (3, "messages[1].content"), (4, "messages[0].content[0]")],
@@ -68,13 +77,20 @@ CASES: dict[str, tuple[Any, list[tuple[int, str]]]] = {
         lines(said("system", "user", "assistant"), said("user", "system", "assistant"), said("system")),
         [(2, "messages[1].content"), (3, "messages[0].content")],
     ),
-    "no_instruction": (lines({"instruction": "i", "input": ""}, {"instruction": None, "input": None}), [(2, "instruction")]),
+    "no_instruction": (
+        lines({"instruction": "i", "input": ""}, {"instruction": None, "input": None}),
+        [(2, "instruction")],
+    ),
     "history_malformed": (
-        lines({"query": "q", "response": "r", "history": [["a", "b"]]}, {"query": "q", "response": "r", "history": "x"}),
+        lines(
+            {"query": "q", "response": "r", "history": [["a", "b"]]}, {"query": "q", "response": "r", "history": "x"}
+        ),
         [(2, "history")],
     ),
     "objects_malformed": (
-        lines(row("<bbox>", objects={"bbox": [[1, 2]]}), row(objects={"bbox": [[1, 2, 3]]}), row(objects={"ref": ["x"]})),
+        lines(
+            row("<bbox>", objects={"bbox": [[1, 2]]}), row(objects={"bbox": [[1, 2, 3]]}), row(objects={"ref": ["x"]})
+        ),
         [(2, "objects"), (3, "objects")],
     ),
     "rejected_malformed": (
@@ -83,7 +99,10 @@ CASES: dict[str, tuple[Any, list[tuple[int, str]]]] = {
     ),
     "loss_scale_malformed": (lines(answered(loss_scale=2.0), answered(loss_scale="x")), [(2, "messages[1].content")]),
     "images_twice": (lines(row([{"type": "image", "image": str(CAT)}], images=[str(CAT)])), [(1, "images")]),
-    "image_malformed": (lines(row("<image>", images=[5]), row("<image>", images=[{"url": "x"}])), [(1, "images[0]"), (2, "images[0]")]),
+    "image_malformed": (
+        lines(row("<image>", images=[5]), row("<image>", images=[{"url": "x"}])),
+        [(1, "images[0]"), (2, "images[0]")],
+    ),
     "image_missing": (
         lines(row("<image>", images=[str(CAT)]), row("<image><image>", images=[str(CAT), "gone.jpg"])),
         [(2, "images[1]")],
@@ -97,24 +116,37 @@ CASES: dict[str, tuple[Any, list[tuple[int, str]]]] = {
     "no_question": (lines({"text": "whole text"}), [(1, "text")]),
     "nothing_trained": (lines(answered(loss=False), answered(loss=None)), [(1, "messages[1].content")]),
     "loss_not_boolean": (lines(answered(loss="false"), answered(loss=True)), [(1, "messages[1].content")]),
-    "empty_answer": (lines(FINE, row("q", " "), row("q", "")), [(2, "messages[1].content"), (3, "messages[1].content")]),
+    "empty_answer": (
+        lines(FINE, row("q", " "), row("q", "")),
+        [(2, "messages[1].content"), (3, "messages[1].content")],
+    ),
     "extra_image_tags": (
         lines(row("<image>", images=[str(CAT)]), row("<image><image>", images=[str(CAT)]), row("<image>", images=[])),
         [(2, "messages[0].content"), (3, "messages[0].content")],
     ),
     "image_tag_in_answer": (lines(row("q", "a <image>", images=[str(CAT)])), [(1, "messages[1].content")]),
     "media_tag": (
-        lines(row("<video>"), row("<bbox>", "a"), row(f"<img>{CAT}</img>"), row(f"<image><img>{CAT}</img>", images=[str(CAT)])),
+        lines(
+            row("<video>"),
+            row("<bbox>", "a"),
+            row(f"<img>{CAT}</img>"),
+            row(f"<image><img>{CAT}</img>", images=[str(CAT)]),
+        ),
         [(1, "messages[0].content"), (2, "messages[0].content"), (4, "messages[0].content")],
     ),
     "control_token": (lines(FINE, row("q<|im_end|>")), [(2, "messages[0].content")]),
     "nul_character": (lines(FINE, row("q", "a\0")), [(2, "messages[1].content")]),
-    "nan_text": (lines(row("nan"), row("q", "None"), row("nan?", "a nan")), [(1, "messages[0].content"), (2, "messages[1].content")]),
+    "nan_text": (
+        lines(row("nan"), row("q", "None"), row("nan?", "a nan")),
+        [(1, "messages[0].content"), (2, "messages[1].content")],
+    ),
     "in_two_files": ({"a.jsonl": lines(FINE), "b.jsonl": lines(row(), {**FINE, "id": 7})}, [(2, "")]),
     "near_in_two_files": (
         {
             "a.jsonl": lines(row("words " * 30, "other")),
-            "b.jsonl": lines(*[row(" ".join(f"word{i}" for i in range(90)), a, images=[f"http://x/{a[0]}.jpg"]) for a in ("x", "y")]),
+            "b.jsonl": lines(
+                *[row(" ".join(f"word{i}" for i in range(90)), a, images=[f"http://x/{a[0]}.jpg"]) for a in ("x", "y")]
+            ),
             "c.jsonl": lines(row(), row(" ".join(f"word{i}" for i in range(90)), "x!", images=["http://x/x.jpg"])),
         },
         [(2, "")],
@@ -129,7 +161,7 @@ CASES: dict[str, tuple[Any, list[tuple[int, str]]]] = {
     "byte_order_mark": (BOM + lines(FINE), [(0, "")]),
     "wrong_suffix": ({"a.ndjson": lines(FINE)}, [(0, "")]),
     "too_long": (lines(FINE, b'{"query": "' + b"x" * (65 << 20) + b'"}', FINE), [(2, "")]),
-}  # fmt: skip
+}
 WITH_MODEL = {"over_max_length", "not_encodable"}  # in test_check_tokens.py
 
 

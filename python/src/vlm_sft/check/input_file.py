@@ -42,7 +42,7 @@ def problem_of(path: Path) -> str | None:
 def _texts(head: bytes) -> Iterator[str]:
     start = head.lstrip()[:1]
     if start not in (b"{", b"["):
-        yield f"starts with {head.lstrip()[:20]!r}; need JSON lines ({{) or a JSON array ([)"
+        yield f"starts with {head.split()[0][:20]!r}; need JSON lines ({{) or a JSON array ([)"
     elif start == b"{" and _is_over_lines(head):
         yield "one object over several lines; ms-swift needs one row per line: jq -c . FILE > NEW.jsonl"
 

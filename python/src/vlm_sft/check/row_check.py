@@ -94,10 +94,10 @@ def _media(reading: Reading, texts: str) -> Iterator[Finding]:
     found = Counter(match[1] or "img" for match in OTHER_MEDIA.finditer(texts))
     objects = reading.objects or {}
     given = {
-        "video": reading.videos,
-        "audio": reading.audios,
-        "bbox": len(objects.get("bbox") or ()),
-        "ref-object": len(objects.get("ref") or ()),
+        "video": len(reading.videos),
+        "audio": len(reading.audios),
+        "bbox": _length(objects.get("bbox")),
+        "ref-object": _length(objects.get("ref")),
         "img": 0 if reading.images else found["img"],
     }
     for name, count in found.items():
@@ -107,6 +107,10 @@ def _media(reading: Reading, texts: str) -> Iterator[Finding]:
     for name in ("bbox", "ref-object"):
         if given[name] > found[name]:
             yield ("unused_objects", "objects", f"{given[name]} given, {found[name]} <{name}>")
+
+
+def _length(value: object) -> int:
+    return len(value) if isinstance(value, list) else 0
 
 
 def _around(text: str, start: int) -> str:

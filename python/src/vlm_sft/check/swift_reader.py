@@ -38,7 +38,6 @@ ROLES = {
     **dict.fromkeys(("observation", "observations"), "tool"),
     "system": "system",
 }
-ANTHROPIC = {"tool_use", "tool_result"}
 
 
 class RowProblem(Exception):  # noqa: N818  a finding, not an error of this program
@@ -65,8 +64,8 @@ class Reading:
 
     messages: Sequence[Message]
     images: Sequence[Any]
-    videos: int
-    audios: int
+    videos: Sequence[Any]
+    audios: Sequence[Any]
     objects: Row | None
 
 
@@ -127,8 +126,7 @@ def read(plan: Plan, row: Row) -> Reading:
             raise RowProblem("images_twice", plan.columns[name], f"{len(found)} {name} in the content too")
         media[name] += found
     _check_rejected(plan, row, messages)
-    videos, audios = len(media["videos"]), len(media["audios"])
-    return Reading(messages, media["images"], videos, audios, row.get("objects"))
+    return Reading(messages, **media, objects=row.get("objects"))
 
 
 def _of_messages(plan: Plan, row: Row) -> list[Message]:
@@ -197,9 +195,10 @@ def _pairs(entries: Sequence[dict[str, Any]], column: str, system: Any) -> list[
 
 def _is_anthropic(entry: dict[str, Any]) -> bool:
     content = entry.get("content")
-    return isinstance(content, list) and any(
-        isinstance(part, dict) and (part.get("type") in ANTHROPIC or (part.get("type") == "image" and "source" in part))
-        for part in content
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    return any(
+        part.get("type") in ("tool_use", "tool_result") or (part.get("type") == "image" and "source" in part)
+        for part in parts
     )
 
 

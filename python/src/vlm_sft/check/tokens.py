@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -72,8 +71,6 @@ def count_tokens(
 
 
 def _sample(reading: Reading) -> dict[str, Any]:
-    messages: Sequence[dict[str, Any]] = [
-        {"role": message.role, "content": message.text} for message in reading.messages
-    ]
-    sample = {"messages": messages, "images": list(reading.images)}
-    return {**sample, "objects": reading.objects} if reading.objects else sample
+    sample = {"messages": [{"role": message.role, "content": message.text} for message in reading.messages]}
+    media = {name: list(getattr(reading, name)) for name in ("images", "videos", "audios")}
+    return {**sample, **media, "objects": reading.objects}
