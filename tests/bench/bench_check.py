@@ -77,8 +77,9 @@ def main() -> None:
         both, both_cpu = measure(train, validation)
         parse = floor(train)
     print(f"file      {rows:,} rows, {size / 1e6:,.0f} MB")
+    print(f"check     {wall:6.1f} s wall, {cpu:.1f} s CPU of all processes")
     print(
-        f"check     {wall:6.1f} s wall, {cpu:.1f} s CPU of all processes, {CORES * size / 1e6 / cpu:.0f} MB/s on two cores"
+        f"speed     {CORES * size / 1e6 / cpu:6.0f} MB/s on two free cores; goal {GOAL_BYTES / 1e6 / GOAL_S:.0f} MB/s"
     )
     print(f"two files {both:6.1f} s wall, {both_cpu:.1f} s CPU, with rows that nearly stand in both")
     print(f"memory    {peak:6.0f} MiB, the largest process, goal {GOAL_MIB:.0f} MiB")
