@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from PIL import ExifTags, Image
 from vlm_sft.check.cli import check
 from vlm_sft.check.finding import KINDS
 from vlm_sft.prepare.swift_template import load_template
@@ -37,7 +38,9 @@ MESSAGES = [
     talk(user("<image>NUMBER"), answer(), images="cat.jpg"),
     talk(user("<image>NUMBER"), answer(), images=["gone.jpg"]),
     talk(user("<image>NUMBER"), answer(), images=["cut.jpg"]),
-    talk(user("<image>NUMBER"), answer(), images=["square.png"]),
+    talk(user("<image>NUMBER"), answer(), images=["wide.png"]),
+    talk(user("<image>NUMBER"), answer(), images=["turned.jpg"]),
+    talk(user("<image>NUMBER"), answer(), images=["grey16.png"]),
     talk(user("<image>NUMBER"), answer(), images=[None]),
     talk(user("<image><image>NUMBER"), answer(), images=["cat.jpg"]),
     talk(user([{"type": "image", "image": "cat.jpg"}, {"type": "text", "text": "NUMBER"}]), answer()),
@@ -152,12 +155,14 @@ REFUSED = {
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with images; ms-swift looks for them there, and keeps its caches there."""
-    from PIL import Image
-
     cat = DATA / "photos" / "cat.jpg"
     shutil.copy(cat, tmp_path)
     (tmp_path / "cut.jpg").write_bytes(cat.read_bytes()[:2000])
-    Image.new("RGB", (100, 100)).save(tmp_path / "square.png")
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (201, 1)).save(tmp_path / "wide.png")
+    Image.new("RGB", (64, 48)).save(tmp_path / "turned.jpg", exif=turned)
+    Image.new("I;16", (64, 48), 40_000).save(tmp_path / "grey16.png")
     for name in ("ROOT_IMAGE_DIR", "MODELSCOPE_CACHE", "HF_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     return tmp_path

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from PIL import ExifTags, Image
 from vlm_sft.check.cli import check
 from vlm_sft.check.finding import KINDS
 from vlm_sft.sample import photos
@@ -108,6 +109,14 @@ CASES: dict[str, tuple[Any, list[tuple[int, str]]]] = {
         [(2, "images[1]")],
     ),
     "image_undecodable": (lines(row("<image>", image="cut.jpg"), row("<image>", image="cat.jpg")), [(1, "images[0]")]),
+    "image_rotated": (
+        lines(row("<image>", images=["cat.jpg"]), row("<image>", images=["turned.jpg"])),
+        [(2, "images[0]")],
+    ),
+    "image_grey16": (lines(row("<image>", images=["grey16.png"])), [(1, "images[0]")]),
+    "image_scale": (lines(row("<image>", images=["float.tif"])), [(1, "images[0]")]),
+    "image_too_large": (lines(row("<image>", images=["large.png"])), [(1, "images[0]")]),
+    "image_animation": (lines(row("<image>", images=["frames.gif"])), [(1, "images[0]")]),
     "column_conflict": (
         lines(row("<image>", images=[str(CAT)]), row(image=str(CAT)), row(image=None)),
         [(2, "image")],
@@ -165,6 +174,20 @@ CASES: dict[str, tuple[Any, list[tuple[int, str]]]] = {
 WITH_MODEL = {"over_max_length", "not_encodable"}  # in test_check_tokens.py
 
 
+def add_images(folder: Path) -> None:
+    """Write one image of each kind."""
+    shutil.copy(CAT, folder / "cat.jpg")
+    (folder / "cut.jpg").write_bytes(CAT.read_bytes()[:2000])
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    square = Image.new("L", (40, 40), 7)
+    square.save(folder / "turned.jpg", exif=turned)
+    Image.new("I;16", (40, 40), 40_000).save(folder / "grey16.png")
+    Image.new("F", (40, 40), 1e6).save(folder / "float.tif")
+    Image.new("1", (12_000, 9_000)).save(folder / "large.png")
+    square.save(folder / "frames.gif", save_all=True, append_images=[Image.new("L", (40, 40), 90)])
+
+
 def found_in(folder: Path, content: Any, *options: str) -> tuple[int, dict[str, Any]]:
     """Check the files and return the exit code and the report."""
     files = content if isinstance(content, dict) else {"a.jsonl": content}
@@ -179,8 +202,7 @@ def found_in(folder: Path, content: Any, *options: str) -> tuple[int, dict[str, 
 @pytest.mark.parametrize("kind", CASES)
 def test_kind_is_found_at_its_lines(tmp_path: Path, kind: str) -> None:
     content, places = CASES[kind]
-    shutil.copy(CAT, tmp_path / "cat.jpg")
-    (tmp_path / "cut.jpg").write_bytes(CAT.read_bytes()[:2000])
+    add_images(tmp_path)
     code, report = found_in(tmp_path, content)
     found = [finding for finding in report["findings"] if finding["kind"] == kind]
     assert [(p.get("line", p.get("row")), p["field"]) for f in found for p in f["places"]] == places

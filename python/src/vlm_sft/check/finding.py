@@ -11,7 +11,7 @@ EFFECTS: dict[Effect, str] = {
     "spoiled": "rows that are not trained on as written",
     "note": "harmless, or for you to judge",
 }
-PREPARE = "vlm-sft prepare jsonl --input {file} --output-dir DIR"
+PREPARE = "vlm-sft prepare jsonl --input {file} --image-root DIR --output-dir DIR"
 
 
 class Kind(NamedTuple):
@@ -58,6 +58,10 @@ KINDS = {
     "image_malformed": Kind("lost", "an image is neither a text nor an object with a path"),
     "image_missing": Kind("lost", "no such image file", "give --image-root, or fetch the images"),
     "image_undecodable": Kind("lost", "the image file does not decode", "fetch the image again"),
+    "image_rotated": Kind("spoiled", "the camera's orientation is ignored: trained unrotated"),
+    "image_grey16": Kind("spoiled", "16-bit grey is clipped: trained as white"),
+    "image_scale": Kind("spoiled", "32-bit values that become all black or all white"),
+    "image_too_large": Kind("spoiled", "over 89 megapixels: seconds and a GiB of memory each time, or an error"),
     "column_conflict": Kind("spoiled", "two columns have the same meaning, so ms-swift does not read this one"),
     "no_answer": Kind("spoiled", "no answer, so nothing is trained"),
     "no_question": Kind("spoiled", "an answer without a question; ms-swift puts an empty one before it"),
@@ -80,6 +84,7 @@ KINDS = {
     "empty_question": Kind("note", "a question is empty"),
     "last_is_user": Kind("note", "the last message is not answered"),
     "image_url": Kind("note", "an image on the web; not checked, and every epoch loads it"),
+    "image_animation": Kind("note", "only the first of several frames is used"),
     "not_a_number": Kind("note", "NaN or Infinity is not JSON; pyarrow reads it", "write null"),
     "byte_order_mark": Kind("note", "the file starts with a byte order mark"),
 }

@@ -4,12 +4,17 @@ import base64
 import binascii
 import io
 import os
+from pathlib import Path
 from typing import Any
 
-from vlm_sft.images.decode import decode_problem
+from vlm_sft.images.decode import Unusable, judge
 
 MAX_PATH_CHARACTERS = 2000  # ms-swift takes a longer text for base64
-Problem = tuple[str, str]  # kind, detail
+SHOWN_CHARACTERS = 80
+# Reasons for which a preparation drops an image, although ms-swift trains on it.
+USED_ALL_THE_SAME = {"image_too_large": "image_too_large", "image_scale_unknown": "image_scale"}
+
+Problems = tuple[tuple[str, str], ...]  # kind, detail
 
 
 def place_of(image: Any) -> str | None:  # noqa: ANN401  any JSON value
@@ -25,28 +30,31 @@ class Pictures:
     def __init__(self, root: str) -> None:
         """Look for relative paths in the working folder, then in `root`, as ms-swift does with ROOT_IMAGE_DIR."""
         self._root = root
-        self._known: dict[int, Problem | None] = {}
+        self._known: dict[int, Problems] = {}
 
-    def problem_of(self, image: str) -> Problem | None:
-        """Return the kind of finding and a detail; None if the image decodes."""
+    def problems_of(self, image: str) -> Problems:
+        """Return the kinds of findings, each with a detail; empty if training sees the image as it is."""
         key = hash(image)
         if key not in self._known:
             self._known[key] = self._look_up(image.strip())
         return self._known[key]
 
-    def _look_up(self, image: str) -> Problem | None:
-        shown = repr(image if len(image) <= 80 else f"{image[:77]}...")
+    def _look_up(self, image: str) -> Problems:
+        shown = repr(image if len(image) <= SHOWN_CHARACTERS else f"{image[: SHOWN_CHARACTERS - 3]}...")
         if image.startswith("http"):
-            return "image_url", shown
+            return (("image_url", shown),)
+        place = self._path_of(image)
+        content = None if place else _decoded(image)
+        if not place and content is None:
+            return (("image_missing", shown),)
         try:
-            place = self._path_of(image)
-            content = None if place else _decoded(image)
-            if not place and content is None:
-                return "image_missing", shown
-            problem = _problem(place or io.BytesIO(content or b""))
+            with Path(place).open("rb") if place else io.BytesIO(content or b"") as file:
+                judgement = judge(file)
+        except Unusable as problem:
+            return ((USED_ALL_THE_SAME.get(problem.reason, "image_undecodable"), f"{shown}: {problem}"),)
         except OSError as error:
-            return "image_undecodable", f"{shown}: {error.strerror or error}"
-        return ("image_undecodable", f"{shown}: {problem}") if problem else None
+            return (("image_undecodable", f"{shown}: {error.strerror or error}"),)
+        return tuple((f"image_{name}", shown) for name in (*judgement.conversions, *judgement.notes))
 
     def _path_of(self, image: str) -> str | None:
         if len(image) > MAX_PATH_CHARACTERS or "\0" in image or not image:
@@ -68,7 +76,3 @@ def _decoded(image: str) -> bytes | None:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
         return None
-
-
-def _problem(picture: str | io.BytesIO) -> str | None:
-    return decode_problem(picture)  # type: ignore[arg-type]

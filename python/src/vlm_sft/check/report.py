@@ -11,7 +11,7 @@ from vlm_sft.check.finding import EFFECTS, KINDS, PREPARE, Place
 from vlm_sft.check.tokens import TokenFigures
 
 MOST_SHOWN = 8  # different shapes, roles or columns in the text
-IMAGE_KINDS = ("image_missing", "image_undecodable", "image_url")
+IMAGE_KINDS = [kind for kind in KINDS if kind.startswith("image_") and kind != "image_tag_in_answer"]
 
 Tokens = Mapping[str, TokenFigures | None]  # file name -> figures
 

@@ -108,8 +108,9 @@ class RowChecker:
             place = place_of(image)
             if place is None:
                 yield "image_malformed", f"images[{number}]", repr(image)[:60]
-            elif self._pictures and (problem := self._pictures.problem_of(place)):
-                yield problem[0], f"images[{number}]", problem[1]
+            elif self._pictures:
+                for kind, detail in self._pictures.problems_of(place):
+                    yield kind, f"images[{number}]", detail
 
     def _check_types(self, line: int, row: Mapping[str, Any]) -> None:
         for kind, path, detail in conflicts(self._facts.types, row):
