@@ -11,6 +11,7 @@ ALLOWED = {
     "datasets": set(),
     "images": {"datasets"},
     "prepare": {"datasets", "images"},
+    "check": {"datasets", "images", "prepare"},
     "swift_arguments": set(),
     "runs": set(),
     "launch": set(),
