@@ -75,8 +75,8 @@ def one_by_one(url: str, archive: Path, out: Path) -> Measured:
     return Measured(time.monotonic() - started, len(wanted))
 
 
-def with_the_command(url: str, server: RangeServer, folder: Path, count: int) -> Measured:
-    """Run the command in its own process; start-up and reading the directory are included."""
+def arguments(url: str, folder: Path, count: int) -> list[str | Path]:
+    """Write the command's input; return the arguments that fetch all images below `folder`/images."""
     rule = {"path": r"coco/(train2017/.+)", "members": [r"\1"], "archives": ["a"]}
     table = {"archives": {"a": {"url": url, "confidence": "high"}}, "rules": [rule]}
     (folder / "table.yaml").write_text(yaml.safe_dump(table))
@@ -87,9 +87,14 @@ def with_the_command(url: str, server: RangeServer, folder: Path, count: int) ->
     ]
     (folder / "FIRE-train-100K.json").write_text(json.dumps(rows))
     given = ["--input", folder / "FIRE-train-100K.json", "--archives", folder / "table.yaml"]
+    return ["images", "fire", *given, "--image-root", folder / "images"]
+
+
+def with_the_command(url: str, server: RangeServer, folder: Path, count: int) -> Measured:
+    """Run the command in its own process; start-up and reading the directory are included."""
+    given = arguments(url, folder, count)
     before, started = len(server.requests), time.monotonic()
-    subprocess.run([*PROGRAM, "images", "fire", *given, "--image-root", folder / "images"], check=True,
-                   capture_output=True)  # fmt: skip
+    subprocess.run([*PROGRAM, *given], check=True, capture_output=True)
     return Measured(time.monotonic() - started, len(server.requests) - before)
 
 

@@ -77,6 +77,42 @@ def test_training_without_predecessor_is_in_its_queue_at_once(render: Render, ev
     assert holds(render(everything, off, {"kueue": {**KUEUE, "hold": hold}}))["train"] == (QUEUE, {}, None)
 
 
+SHARDS = Path(__file__).parents[1] / "data" / "chart" / "shards.yaml"
+
+
+@pytest.mark.parametrize(
+    ("kueue", "first", "held"),
+    [
+        ({}, ({}, {}, None), ({}, {}, True)),
+        (KUEUE, (QUEUE, {}, None), (QUEUE, {"kueue.x-k8s.io/admission-gated-by": "vlm-sft/predecessor"}, None)),
+        (
+            {**KUEUE, "hold": "label"},
+            (QUEUE, {}, None),
+            ({}, {"vlm-sft/queue-name": "team", "vlm-sft/priority-class": "low"}, True),
+        ),
+    ],
+    ids=["suspend", "gate", "label"],
+)
+def test_the_pods_that_convert_are_held_like_training(render: Render, kueue: Any, first: Any, held: Any) -> None:
+    found = holds(render(SHARDS, {"kueue": kueue}))
+    assert (found["prepare"], found["convert"], found["train"]) == (first, held, held)
+
+
+def test_a_rollback_releases_each_job_of_a_chain_after_the_one_before(render: Render) -> None:
+    manifests = render(SHARDS)
+    hooks = {
+        m["metadata"]["name"]: m["spec"]["template"]["spec"]
+        for m in manifests
+        if m["metadata"].get("annotations", {}).get("helm.sh/hook") == "post-rollback"
+    }
+    names = {m["metadata"]["name"].split("-")[1]: m["metadata"]["name"] for m in manifests if m["kind"] == "Job"}
+    released = {name: (pod["serviceAccountName"], pod["containers"][0]["command"][2:]) for name, pod in hooks.items()}
+    assert released == {
+        "x-rollback-convert": ("x-prepare", [f"job/{names['convert']}", f"--after=job/{names['prepare']}"]),
+        "x-rollback-train": ("x-convert", [f"job/{names['train']}", f"--after=job/{names['convert']}"]),
+    }
+
+
 def test_another_queue_creates_another_job(render: Render, everything: Path) -> None:
     def jobs(*values: Any) -> set[str]:
         return {m["metadata"]["name"] for m in render(everything, *values) if "suspend" in m.get("spec", {})}

@@ -114,6 +114,8 @@ def test_the_stats_are_complete(tmp_path: Path) -> None:
         "max_drop_share": 0.6,
         "save_drops": False,
         "count_tokens": "",
+        "verify": "",
+        "max_length": 0,
         "version": "any",
     }
     assert len(stats["sha256_of_settings_and_input"]) == 64
@@ -347,7 +349,7 @@ def test_images_are_required_without_skip_images(data: Path, tmp_path: Path) -> 
 def test_counting_tokens_needs_the_images(data: Path, tmp_path: Path) -> None:
     result = run(data, tmp_path / "out", "--skip-images", "--count-tokens", "model")
     assert result.exit_code == 2
-    assert "--count-tokens reads the images: leave out --skip-images." in result.stderr
+    assert "--count-tokens and --verify read the images: leave out --skip-images." in result.stderr
 
 
 def test_counting_tokens_without_ms_swift_keeps_the_former_run(

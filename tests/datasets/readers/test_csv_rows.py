@@ -105,7 +105,7 @@ def test_another_encoding_is_named_with_line_and_byte(tmp_path: Path) -> None:
 def test_a_character_that_is_cut_off_at_the_end_is_named(tmp_path: Path) -> None:
     assert error_of(tmp_path, TEXT.encode() + "é".encode()[:1]).startswith("line 5: byte 60 (0xC3) is not UTF-8; ")
     assert error_of(tmp_path, TEXT.encode("utf-16") + b"\0") == (
-        "not UTF-16, as its byte order mark says (truncated data); save it as UTF-8"
+        "not UTF-16-LE, as its byte order mark says (truncated data); save it as UTF-8"
     )
 
 

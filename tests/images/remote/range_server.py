@@ -10,7 +10,18 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")  # -500 is the last 500 bytes
+
+
+def byte_range(header: str, length: int) -> tuple[int, int] | None:
+    """Return the first byte and the end of a requested range in a file of this length."""
+    match = RANGE.fullmatch(header)
+    if not match:
+        return None
+    first, last = match.groups()
+    if not first:
+        return max(0, length - int(last)), length
+    return int(first), min(int(last or length - 1) + 1, length)
 
 
 @dataclass
@@ -86,11 +97,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_file(owner.files[self.path], trouble)
 
     def send_file(self, content: bytes, trouble: Trouble) -> None:
-        match = RANGE.fullmatch(self.headers.get("Range", ""))
-        if trouble.no_ranges or not match:
+        asked = byte_range(self.headers.get("Range", ""), len(content))
+        if trouble.no_ranges or not asked:
             self.answer(200, content, {})
             return
-        start, end = int(match[1]), min(int(match[2]) + 1, len(content)) - trouble.short_by
+        start, end = asked[0], asked[1] - trouble.short_by
         body = content[start:end]
         if start <= trouble.corrupt_at < end:
             at = trouble.corrupt_at - start

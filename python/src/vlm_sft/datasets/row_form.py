@@ -35,7 +35,7 @@ def refuse_other_form(found: SplitInput, dataset: str, rows: Sequence[object], o
         )
     for keys, form, reader in FORMS:
         if all(keys <= row.keys() for row in objects):
-            if reader != dataset:
+            if reader != dataset and not (reader == "jsonl" and dataset in ("csv", "hub")):  # which read the same rows
                 raise UserError(
                     f"{path}: the rows have {form} ({', '.join(sorted(keys))}), which `vlm-sft prepare {dataset}` "
                     f"does not read; use `vlm-sft prepare {reader} --input {path}`"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from vlm_sft.datasets.conversation import Conversation, Outcome
+from vlm_sft.datasets.image_path import normalised
 from vlm_sft.datasets.readers.source import SplitInput
 
 SPARE_SHARE = 0.1  # rows beyond --max-samples: `prepare` uses them if an earlier row has no image after all
@@ -49,7 +50,7 @@ def read_wanted(
             parsed = outcomes((row,))[0]
             if not isinstance(parsed, Conversation) or (sources and parsed.source not in sources):
                 continue
-            paths = tuple(path for path in parsed.images if isinstance(path, str))
+            paths = tuple(normalised(image) for image in parsed.images if isinstance(image, str))
             rows[paths] += 1
             for path in paths:
                 wanted.sources.setdefault(path, parsed.source)

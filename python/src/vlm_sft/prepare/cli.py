@@ -141,6 +141,19 @@ def _command(dataset: Dataset) -> click.Command:
         "[default: not counted]",
     )
     @click.option(
+        "--verify",
+        default="",
+        metavar="MODEL",
+        help="Load the outputs with ms-swift's own loader, encode every sample as MODEL (folder or id) reads it, and "
+        "fail unless all of them can be trained on. Needs ms-swift.  [default: not verified]",
+    )
+    @click.option(
+        "--max-length",
+        type=click.IntRange(min=1),
+        metavar="TOKENS",
+        help="Report the samples that are longer, with --verify.  [default: the model's limit]",
+    )
+    @click.option(
         "--workers",
         type=click.IntRange(min=0),
         default=0,
@@ -170,6 +183,7 @@ def _command(dataset: Dataset) -> click.Command:
         **options: Any,  # noqa: ANN401  each is a field of SampleFormat or Settings, or of the dataset
     ) -> None:
         own = {name: options.pop(name) for name in dataset.own_options()}
+        options["max_length"] = options["max_length"] or 0
         of_form = {field.name for field in fields(SampleFormat)} & options.keys()
         form = SampleFormat(**{name: options.pop(name) for name in of_form})
         settings = Settings(form, **options, own=own)
@@ -187,8 +201,8 @@ def _command(dataset: Dataset) -> click.Command:
 
 def _check_image_options(dataset: Dataset, settings: Settings) -> None:
     if settings.skip_images:
-        if settings.count_tokens:
-            raise click.UsageError("--count-tokens reads the images: leave out --skip-images.")
+        if settings.count_tokens or settings.verify:
+            raise click.UsageError("--count-tokens and --verify read the images: leave out --skip-images.")
         return
     if not settings.image_roots and dataset.needs_images:
         raise click.UsageError("give --image-root DIR, or --skip-images to write samples without checking the images.")

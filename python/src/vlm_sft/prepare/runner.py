@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -18,6 +19,7 @@ from vlm_sft.datasets.readers.part import Cut, Part, WrongCut
 from vlm_sft.datasets.readers.source import SplitInput
 from vlm_sft.datasets.row_form import refuse_other_form
 from vlm_sft.errors import UserError
+from vlm_sft.images.image_folder import ImageFolder
 from vlm_sft.images.resolve import ImageFinder, ImageRoots, UncheckedImages
 from vlm_sft.prepare import table
 from vlm_sft.prepare.convert import Converted, Converter
@@ -89,7 +91,8 @@ class Preparation:
             slices = {}
             for found in self._inputs:
                 piece = Piece(self._folder / f"{self._dataset.output_name(found.split)}.{shard.name}")
-                slices[found.split] = self._convert(found, piece, iter(shard.slice_of(list(found.parts()))))
+                parts = iter(shard.slice_of(self._parts_of(found)))
+                slices[found.split] = self._convert(found, piece, parts, is_whole=False)
             save(shard, self._folder, self.sha256, slices)
         made = [load(other, self._folder, self.sha256) for other in shard.others()]
         missing = [str(number) for number, one in enumerate(made) if one is None]
@@ -112,18 +115,21 @@ class Preparation:
             return grouped(found.rows(), self._adapter.key, self._folder)
         return found.parts()
 
-    def _convert(self, found: SplitInput, piece: Piece, parts: Iterator[Part | Groups]) -> Slice:
+    def _convert(
+        self, found: SplitInput, piece: Piece, parts: Iterator[Part | Groups], *, is_whole: bool = True
+    ) -> Slice:
         """Convert the parts of one split into a file that is not yet under its final name."""
         started = reported = time.monotonic()
         stats = SplitStats()
         first: list[tuple[Conversation, list[str]]] = []
         converter = Converter(self._adapter, self._images, self._settings)
         with ExitStack() as files:
+            files.callback(self._images.close)
             temporary = files.enter_context(atomic_write(piece.path))
             kept = None
             if self._settings.save_drops:
                 kept = files.enter_context(atomic_write(self._folder / f"dropped_{found.split}.jsonl"))
-            for made in self._converted(converter, parts, stats):
+            for made in self._converted(converter, parts, stats, is_whole=is_whole):
                 piece.add(temporary, made.lines, made.image_line)
                 if kept is not None:
                     _write_drops(kept, made, 0 if self._adapter.key else stats.rows_in)
@@ -139,7 +145,7 @@ class Preparation:
         return Slice(piece, stats)
 
     def _converted(
-        self, converter: Converter, parts: Iterator[Part | Groups], stats: SplitStats
+        self, converter: Converter, parts: Iterator[Part | Groups], stats: SplitStats, *, is_whole: bool
     ) -> Iterator[Converted]:
         """Convert part by part, in order. After a wrong cut, the rest of the file is read in order instead."""
         enough = self._settings.max_samples
@@ -163,6 +169,8 @@ class Preparation:
             if made is not None:
                 rows += made.stats.rows_in
                 yield made
+            elif not is_whole:
+                raise UserError(f"{path}: cannot be cut into parts for several pods; use prepare.shards: 1")
             else:
                 streamed = path
                 following = cast("Cut", part).streamed(rows)
@@ -182,18 +190,38 @@ class Preparation:
         for found in self._inputs:
             pieces = [slices[found.split].piece for slices in shards]
             publish(pieces, self._folder / self._dataset.output_name(found.split))
+        self._verify(splits)
         stats = self._summary(splits)
         with atomic_write(self._folder / MARKER) as file:
             file.write(orjson.dumps(stats, option=orjson.OPT_INDENT_2) + b"\n")
         return stats
+
+    def _verify(self, splits: Mapping[str, SplitStats]) -> None:
+        """Let ms-swift read the outputs; if it does not yield every sample, remove them."""
+        if not self._settings.verify:
+            return
+        from vlm_sft.prepare.verify import verify
+
+        paths = {self._folder / self._dataset.output_name(split): stats for split, stats in splits.items()}
+        lines = {path: self._lines(stats) for path, stats in paths.items()}
+        model, max_length, workers = self._settings.verify, self._settings.max_length, self._settings.workers
+        try:
+            verified = verify(lines, model, max_length=max_length, workers=workers, log=self._log)
+        except UserError:
+            discard(self._folder)
+            raise
+        for path, figures in verified.items():
+            paths[path].verified = asdict(figures)
+
+    def _lines(self, stats: SplitStats) -> int:
+        return stats.layouts.of[self._settings.sample_format.layout].samples
 
     def _summary(self, splits: Mapping[str, SplitStats]) -> Stats:
         """Return the content of `stats.json`."""
         files = {}
         for split, stats in splits.items():
             name = self._dataset.output_name(split)
-            lines = stats.layouts.of[self._settings.sample_format.layout].samples
-            files[name] = {"bytes": (self._folder / name).stat().st_size, "lines": lines}
+            files[name] = {"bytes": (self._folder / name).stat().st_size, "lines": self._lines(stats)}
         seconds = sum(stats.seconds for stats in splits.values())
         return {
             "files": files,
@@ -215,9 +243,10 @@ class Preparation:
 
 
 def _image_finder(dataset: Dataset, settings: Settings, folder: Path) -> ImageFinder:
+    images = ImageFolder(folder / "images")
     if settings.skip_images:
-        return UncheckedImages(settings.image_roots[0] if settings.image_roots else None)
-    return ImageRoots(settings.image_roots, dataset.image_rewrites)
+        return UncheckedImages(settings.image_roots[0] if settings.image_roots else None, images)
+    return ImageRoots(settings.image_roots, dataset.image_rewrites, images)
 
 
 def _write_drops(file: BinaryIO, made: Converted, rows_before: int) -> None:

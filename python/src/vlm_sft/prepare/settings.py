@@ -25,6 +25,8 @@ class Settings:
     max_drop_share: float = 0.05
     save_drops: bool = False
     count_tokens: str = ""  # model folder or id; empty: tokens are not counted
+    verify: str = ""  # model folder or id; empty: not verified
+    max_length: int = 0  # [tokens] of a sample, for the verification; 0: the model's
     own: Mapping[str, Any] = field(default_factory=dict)  # options that only the dataset has
     workers: int = 0  # processes; 0: one for each core
     max_memory: int = 0  # [MiB] that decides how many processes; 0: no limit

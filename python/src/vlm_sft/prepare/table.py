@@ -35,6 +35,18 @@ def summary(stats: Mapping[str, Any]) -> str:
         dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts["dropped"].items()) or "none"
         lines.append(f"{split}: {counts['rows_in']:,} rows in, {counts['written']:,} written; dropped: {dropped}")
         lines.append(f"{split}: {_layouts(counts)}")
+        if counts["joined"]:
+            lines.append(f"{split}: {counts['joined']:,} rows are parts of the written conversations")
+        if counts["images"]:
+            changed = ", ".join(f"{kind} {count:,}" for kind, count in counts["images"].items())
+            lines.append(f"{split}: images: {changed}")
+        if verified := counts["verified"]:
+            lines.append(
+                f"{split}: ms-swift trains on all {verified['rows']:,} samples: {verified['tokens']:,} tokens, "
+                f"{verified['trained_tokens']:,} of them trained; a sample has up to {verified['maximum']:,}, "
+                f"95 % have up to {verified['p95']:,}; longer than {verified['max_length']:,}: "
+                f"{verified['over_max_length']:,}"
+            )
         if counts["history_cut"]:
             lines.append(
                 f"{split}: {counts['history_cut']:,} trajectories are longer than --max-history-rounds; "

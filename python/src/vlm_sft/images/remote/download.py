@@ -95,7 +95,7 @@ class Download:
         self._log(f"warning: {url}: {why}; not read any more")
 
     def _check_room(self, members: Sequence[Member]) -> None:
-        needed = sum(-(-member.image_bytes // BLOCK_BYTES) * BLOCK_BYTES for member in members)
+        needed = sum(-(-member.entry.file_size // BLOCK_BYTES) * BLOCK_BYTES for member in members)
         free = shutil.disk_usage(self._store.root).free
         self._log(f"{len(members):,} images to fetch, {needed / 2**30:.2f} GiB; {free / 2**30:.1f} GiB free")
         if needed + SPARE_BYTES > free:
@@ -156,5 +156,5 @@ class Download:
                     member.path, extract(member, content[member.start - span.start : member.end - span.start])
                 )
             except (Damaged, NotStored) as error:
-                problems[member.path] = f"{url}: {member.name}: {error}"
+                problems[member.path] = f"{url}: {member.entry.filename}: {error}"
         return problems

@@ -7,14 +7,17 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
+from remotezip import PartialBuffer, RemoteZip, RemoteZipError
+
 TAIL_BYTES = 1 << 20  # the end of the file, read at once: its directory, or a large part of it
-PIECE_BYTES = 8 << 20  # of a longer directory, per request
 LOCAL_HEADER_BYTES = 30
 MAX_EXTRA_BYTES = 4096  # local header's extra field and data descriptor; usually below 50
 MAX_IMAGE_BYTES = 64 << 20  # far above any photograph; a forged size must not fill the memory
 ENCRYPTED = 0x1
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks the others without a limit
 
 
 class Remote(Protocol):
@@ -36,11 +39,7 @@ class Member:
     """One image in an archive. Its local header begins at `start`; its data ends before `end`."""
 
     path: str  # of the image, as the dataset writes it
-    name: str  # in the archive
-    method: int  # of compression: 0 stored, 8 deflated
-    crc: int
-    compressed_bytes: int
-    image_bytes: int
+    entry: zipfile.ZipInfo
     start: int
     end: int
 
@@ -60,11 +59,10 @@ def find_members(remote: Remote, url: str, wanted: Mapping[str, Sequence[str]]) 
         NotAZip: see the class.
         Exception: whatever `remote` raises.
     """
-    file = _RangeFile(remote, url)
     try:
-        with zipfile.ZipFile(file) as archive:
+        with RemoteZip(url, TAIL_BYTES, fetcher=partial(_Fetcher, remote)) as archive:
             entries, directory_start = archive.infolist(), archive.start_dir
-    except (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OSError) as error:
+    except (RemoteZipError, zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OSError) as error:
         raise NotAZip(f"not a zip archive, or its directory is damaged: {error}") from None
     starts = sorted(entry.header_offset for entry in entries)
     starts.append(directory_start)
@@ -77,7 +75,7 @@ def find_members(remote: Remote, url: str, wanted: Mapping[str, Sequence[str]]) 
             unusable[path] = "outside the archive"
         else:
             end = min(starts[bisect_right(starts, entry.header_offset)], entry.header_offset + _max_bytes(entry))
-            members.append(_member(path, entry, end))
+            members.append(Member(path, entry, entry.header_offset, end))
     return Found(tuple(members), unusable)
 
 
@@ -90,6 +88,8 @@ def _problem(ending: str, fitting: Sequence[zipfile.ZipInfo]) -> str:
         return "encrypted"
     if max(entry.file_size, entry.compress_size) > MAX_IMAGE_BYTES:
         return "larger than an image"
+    if entry.compress_type not in METHODS:
+        return f"compressed by method {entry.compress_type}; only stored and deflated members can be read"
     return ""
 
 
@@ -119,52 +119,17 @@ def _max_bytes(entry: zipfile.ZipInfo) -> int:
     return LOCAL_HEADER_BYTES + len(entry.filename.encode()) + MAX_EXTRA_BYTES + entry.compress_size
 
 
-def _member(path: str, entry: zipfile.ZipInfo, end: int) -> Member:
-    return Member(
-        path=path,
-        name=entry.filename,
-        method=entry.compress_type,
-        crc=entry.CRC,
-        compressed_bytes=entry.compress_size,
-        image_bytes=entry.file_size,
-        start=entry.header_offset,
-        end=end,
-    )
+class _Fetcher:
+    """What remotezip reads with: ranges by `remote`, and so with its retries and waiting times."""
 
+    def __init__(self, remote: Remote, url: str, session: None, *, support_suffix_range: bool) -> None:
+        self._remote, self._url = remote, url
+        self._length = remote.size(url)
 
-class _RangeFile(io.RawIOBase):
-    """The file interface that zipfile needs. The tail is read once; a long directory is read in pieces."""
-
-    def __init__(self, remote: Remote, url: str) -> None:
-        self._remote, self._url, self._at = remote, url, 0
-        self.length = remote.size(url)
-        self._tail_start = max(0, self.length - TAIL_BYTES)
-        self._tail = remote.read(url, self._tail_start, self.length) if self.length else b""
-
-    def seekable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        at = offset + (0, self._at, self.length)[whence]
-        if at < 0:
-            raise OSError(f"seek to {at}")  # as a regular file does, and as zipfile expects
-        self._at = at
-        return at
-
-    def read(self, size: int | None = -1) -> bytes:
-        end = self.length if size is None or size < 0 else min(self.length, self._at + size)
-        pieces = []
-        while self._at < end:
-            if self._at >= self._tail_start:
-                piece = self._tail[self._at - self._tail_start : end - self._tail_start]
-            else:
-                piece = self._remote.read(self._url, self._at, min(end, self._tail_start, self._at + PIECE_BYTES))
-            pieces.append(piece)
-            self._at += len(piece)
-        return b"".join(pieces)
+    def fetch(self, data_range: tuple[int, int | None], *, stream: bool) -> PartialBuffer:
+        first, last = data_range
+        if last is None:
+            first, last = self._length + first, self._length - 1
+        start, end = max(0, first), min(last + 1, self._length)  # zipfile looks for ZIP64 before a short file's start
+        content = self._remote.read(self._url, start, end) if start < end else b""
+        return PartialBuffer(io.BytesIO(content), start, len(content), stream)
