@@ -213,7 +213,8 @@ def test_every_row_is_counted(
     name: str, own: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     folder, dataset = tmp_path_factory.mktemp("fuzz"), DATASETS[name]
-    good = [row | {"lang": "en", "question": "q", "answer": "a", "image": {"bytes": None}} for row in GOOD[name]]
+    mapped = {"question": "q", "answer": "a", "image": {"bytes": None}} if "mapping" in own else {}
+    good = [row | {"lang": "en"} | mapped for row in GOOD[name]]
     rows = [*good, *data.draw(LISTS[name])]
     (folder / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
     settings = Settings(SampleFormat(), skip_images=True, max_drop_share=1, save_drops=True, workers=1, own=own)
