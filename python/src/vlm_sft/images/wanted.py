@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vlm_sft.datasets.conversation import Conversation, Outcome
 from vlm_sft.datasets.dataset import Adapter
+from vlm_sft.datasets.image_path import normalised
 from vlm_sft.datasets.readers.grouped import grouped
 from vlm_sft.datasets.readers.source import SplitInput
 
@@ -53,7 +54,7 @@ def read_wanted(
         for parsed in _outcomes(adapter, found, folder):
             if not isinstance(parsed, Conversation) or (sources and parsed.source not in sources):
                 continue
-            paths = tuple(path for path in parsed.images if isinstance(path, str))
+            paths = tuple(normalised(image) for image in parsed.images if isinstance(image, str))
             rows[paths] += 1
             for path in paths:
                 wanted.sources.setdefault(path, parsed.source)
