@@ -11,6 +11,7 @@ ALLOWED = {
     "datasets": set(),
     "images": {"datasets"},
     "prepare": {"datasets", "images"},
+    "check": {"datasets", "images", "prepare"},
     "swift_arguments": set(),
     "runs": set(),
     "launch": set(),
@@ -38,6 +39,7 @@ MAY_IMPORT_HEAVY = {
     "prepare/swift_load.py",
     "prepare/swift_template.py",
     "prepare/verify.py",
+    "cluster/fetch_data.py",
     "export/fsdp_shards.py",
     "ddp_check/rank.py",
     "serve/server.py",
@@ -100,7 +102,7 @@ def test_no_tool_imports_what_only_the_ranks_need() -> None:
 
 
 def test_only_the_registry_imports_a_dataset_and_no_sample_depends_on_one() -> None:
-    shared = {"conversation", "dataset", "options", "readers", "registry", "row_form", "texts"}
+    shared = {"conversation", "dataset", "image_path", "options", "readers", "registry", "row_form", "texts"}
     for name, path in sources():
         folder = name.split("/")[1] if name.startswith("datasets/") else ""
         modules = {m.split(".")[2] for m in imported(path) if m.startswith("vlm_sft.datasets.")}

@@ -81,7 +81,15 @@ def test_every_drop_reason_has_a_case() -> None:
     shown = {reason for path in CASES for reason in [read(path).get("drop"), *read(path).get("drops", [])]}
     elsewhere = {
         "image_outside_root",
+        "image_empty",
+        "image_unknown_format",
         "image_unreadable",
-    }  # need a link and a damaged file: tests/images/test_resolve.py
+        "image_too_large",
+        "image_too_narrow",
+        "image_scale_unknown",
+        "image_data_broken",
+        "image_not_fetched",
+        "image_offline",
+    }  # need a link, a hard picture or a server: tests/images/test_resolve.py
     assert set(REASONS) - elsewhere == shown - {None}
     assert set(REASONS) >= CHOICES

@@ -4,9 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hard_pictures import UNUSABLE, animation, data_uri, encoded, exif, grey16, noise
 from PIL import Image
 from vlm_sft.datasets.fire.layout import REWRITES
-from vlm_sft.images.resolve import ImageRoots, NoImage, UncheckedImages
+from vlm_sft.datasets.image_path import normalised
+from vlm_sft.images.image_folder import ImageFolder
+from vlm_sft.images.resolve import ImageRoots, NoImage, UncheckedImages, is_unsafe
 
 ESCAPES = [
     "/etc/hostname",
@@ -54,7 +57,7 @@ def test_a_path_that_leaves_the_root_is_refused_with_and_without_a_check(path: s
     photograph(tmp_path / "secret.jpg")
     (tmp_path / "root" / "a").mkdir(parents=True)
     assert ImageRoots([tmp_path / "root"], REWRITES).find(path) == NoImage("image_path_unsafe", path)
-    assert UncheckedImages(tmp_path / "root").find(path) == NoImage("image_path_unsafe", path)
+    assert UncheckedImages(tmp_path / "root", ImageFolder(tmp_path)).find(path) == NoImage("image_path_unsafe", path)
 
 
 def test_dots_inside_a_name_are_allowed(tmp_path: Path) -> None:
@@ -112,13 +115,21 @@ def test_missing_last_bytes_are_noticed(image_format: str, missing_bytes: int, t
     assert found.reason == "image_unreadable"
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>404</html>"])
-def test_a_file_that_is_not_an_image_is_unreadable_with_the_reason(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "1.jpg").write_bytes(content)
-    found = ImageRoots([tmp_path], ()).find("1.jpg")
-    assert isinstance(found, NoImage)
-    assert found.reason == "image_unreadable"
-    assert found.detail.startswith("1.jpg: UnidentifiedImageError: cannot identify image file")
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_unusable_file_is_named_with_the_reason(name: str, tmp_path: Path) -> None:
+    make, reason, detail = UNUSABLE[name]
+    (tmp_path / "1.jpg").write_bytes(make())
+    assert ImageRoots([tmp_path], ()).find("1.jpg") == NoImage(reason, f"1.jpg: {detail}")
+
+
+def test_a_file_without_permission_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photograph(tmp_path / "1.jpg")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert ImageRoots([tmp_path], ()).find("1.jpg") == NoImage("image_unreadable", "1.jpg: Permission denied")
 
 
 def test_a_complete_image_in_a_later_root_replaces_a_damaged_one(tmp_path: Path) -> None:
@@ -151,5 +162,105 @@ def test_prefetching_does_not_change_the_results(tmp_path: Path) -> None:
 
 
 def test_unchecked_paths_are_named_under_the_root_or_as_they_are(tmp_path: Path) -> None:
-    assert UncheckedImages(tmp_path).find("coco/1.jpg") == str(tmp_path / "coco" / "1.jpg")
-    assert UncheckedImages(None).find("coco/1.jpg") == "coco/1.jpg"
+    folder = ImageFolder(tmp_path / "folder")
+    assert UncheckedImages(tmp_path, folder).find("coco/1.jpg") == str(tmp_path / "coco" / "1.jpg")
+    assert UncheckedImages(None, folder).find("coco/1.jpg") == "coco/1.jpg"
+
+
+SPELLINGS = ["coco/1.jpg", "./coco/1.jpg", "coco//1.jpg", "coco/./1.jpg", ".//coco///./1.jpg", "coco\\1.jpg"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_spelling_of_a_path_is_one_picture(spelling: str, tmp_path: Path) -> None:
+    found = str(photograph(tmp_path / "coco" / "1.jpg"))
+    assert normalised(spelling) == "coco/1.jpg"
+    assert ImageRoots([tmp_path], ()).find(spelling) == found
+    assert UncheckedImages(tmp_path, ImageFolder(tmp_path)).find(spelling) == found
+
+
+@pytest.mark.parametrize("path", ["/a//b", "\\a", "a/../b", "..\\b"])
+def test_a_normalised_path_is_as_unsafe_as_before(path: str) -> None:
+    assert is_unsafe(path)
+    assert is_unsafe(normalised(path))
+
+
+def test_unchecked_urls_and_data_uris_stay_as_they_are(tmp_path: Path) -> None:
+    images = UncheckedImages(tmp_path, ImageFolder(tmp_path / "folder"))
+    for image in ("https://host/1.jpg", "HTTP://host/1.jpg", "data:image/png;base64,xx"):
+        assert images.find(image) == image
+    for image in ("file:///etc/passwd", "file:x", "ftp://host/1.jpg", "s3://bucket/1.jpg"):
+        assert images.find(image) == NoImage("image_path_unsafe", image)
+    assert not (tmp_path / "folder").exists()
+
+
+def test_unchecked_bytes_become_a_file_as_they_are(tmp_path: Path) -> None:
+    images, broken = UncheckedImages(None, ImageFolder(tmp_path / "folder")), encoded(noise(), "JPEG")[:-300]
+    found = images.find(broken)
+    assert isinstance(found, str)
+    assert (Path(found).read_bytes(), Path(found).suffix) == (broken, ".jpg")
+    assert images.find(b"no image") == str(next((tmp_path / "folder").rglob("*.bin")))
+    assert images.take_counts() == {"bytes": 2}
+
+
+def finder(tmp_path: Path) -> ImageRoots:
+    return ImageRoots([tmp_path / "root"], (), ImageFolder(tmp_path / "folder"))
+
+
+def test_a_rotated_file_is_named_by_its_upright_copy_and_counted_each_time(tmp_path: Path) -> None:
+    photograph(tmp_path / "root" / "plain.jpg")
+    (tmp_path / "root" / "1.jpg").write_bytes(encoded(noise((9, 5)), "JPEG", exif=exif(6)))
+    (tmp_path / "root" / "2.gif").write_bytes(animation("GIF"))
+    (tmp_path / "root" / "3.png").write_bytes(grey16())
+    images = finder(tmp_path)
+    images.prefetch(["1.jpg", "2.gif", "3.png", "plain.jpg"])
+    found = images.find("1.jpg")
+    assert isinstance(found, str)
+    assert found.startswith(str(tmp_path / "folder"))
+    with Image.open(found) as upright:
+        assert (upright.format, upright.size) == ("PNG", (5, 9))
+    assert images.find("1.jpg") == found
+    assert images.find("2.gif") == str(tmp_path / "root" / "2.gif")
+    assert images.find("plain.jpg") == str(tmp_path / "root" / "plain.jpg")
+    assert isinstance(images.find("3.png"), str)
+    assert images.take_counts() == {"rotated": 2, "animation": 1, "grey16": 1}
+    assert images.take_counts() == {}
+    assert len(list((tmp_path / "folder").rglob("*.png"))) == 2, "nothing else is copied"
+
+
+def test_without_a_folder_nothing_is_converted(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(encoded(noise(), "JPEG", exif=exif(6)))
+    images = ImageRoots([tmp_path], ())
+    assert images.find("1.jpg") == str(tmp_path / "1.jpg")
+    assert images.find(encoded(noise())) == NoImage("image_missing", f"{len(encoded(noise()))} bytes in the row")
+
+
+def test_bytes_and_data_uris_of_one_picture_are_one_file(tmp_path: Path) -> None:
+    images, content = finder(tmp_path), encoded(noise())
+    found = images.find(content)
+    assert isinstance(found, str)
+    assert Path(found).read_bytes() == content
+    assert images.find(data_uri(content)) == found
+    assert images.take_counts() == {"bytes": 1, "data_uri": 1}
+
+
+def test_bytes_are_judged_like_files(tmp_path: Path) -> None:
+    images = finder(tmp_path)
+    for name, (make, reason, detail) in UNUSABLE.items():
+        content = make()
+        images.prefetch([content])
+        assert images.find(content) == NoImage(reason, f"{len(content)} bytes in the row: {detail}"), name
+    assert [path.suffix for path in (tmp_path / "folder").rglob("*.*")] == [".txt"], "only the record"
+    assert isinstance(images.find(encoded(noise((9, 5)), "JPEG", exif=exif(8))), str)
+    assert images.take_counts() == {"bytes": 1, "rotated": 1}
+
+
+def test_a_full_disk_ends_the_preparation_instead_of_dropping_rows(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_text("a file where the folder should be")
+    images = ImageRoots([tmp_path / "root"], (), ImageFolder(tmp_path / "folder"))
+    with pytest.raises(OSError, match="folder"):
+        images.prefetch([encoded(noise())])
+
+
+def test_a_scheme_that_is_not_of_the_web_is_unsafe(tmp_path: Path) -> None:
+    for image in ("file:///etc/hostname", "ftp://host/1.jpg", "hf://datasets/a/b/c"):
+        assert finder(tmp_path).find(image) == NoImage("image_path_unsafe", image)

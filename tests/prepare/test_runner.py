@@ -5,7 +5,7 @@ import random
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from PIL import Image
@@ -14,7 +14,8 @@ from vlm_sft.datasets.dataset import Adapter
 from vlm_sft.datasets.fire import FIRE
 from vlm_sft.datasets.readers import json_rows
 from vlm_sft.datasets.readers.source import SplitInput
-from vlm_sft.images import resolve
+from vlm_sft.images import pictures
+from vlm_sft.images.decode import Judgement
 from vlm_sft.prepare import runner
 from vlm_sft.prepare.duplicates import DuplicateIds
 from vlm_sft.prepare.settings import Settings
@@ -51,14 +52,14 @@ def test_an_image_is_decoded_once_however_many_rows_name_it(tmp_path: Path, monk
         (tmp_path / "coco").mkdir(exist_ok=True)
         Image.new("RGB", (8, 8)).save(tmp_path / "coco" / f"{n}.jpg")
     decoded: list[str] = []
-    original = resolve.decode_problem
+    original = pictures.judge
 
-    def record(path: str) -> str | None:
+    def record(file: BinaryIO) -> Judgement:
         assert threading.current_thread() is not threading.main_thread(), "images are looked up in parallel"
-        decoded.append(Path(path).name)
-        return original(path)
+        decoded.append(Path(file.name).name)
+        return original(file)
 
-    monkeypatch.setattr(resolve, "decode_problem", record)
+    monkeypatch.setattr(pictures, "judge", record)
     settings = Settings(SampleFormat(), image_roots=(tmp_path,), workers=1)
     stats = runner.Preparation(FIRE, [write_rows(tmp_path, 100)], settings, tmp_path / "out", lambda _: None).run()
     assert stats["written"] == 100

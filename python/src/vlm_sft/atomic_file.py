@@ -1,6 +1,7 @@
 """A file that appears under its name only when it is complete: written as `*.tmp`, synced, renamed."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: the folder is missing or not writable, or the disk is full.
     """
-    temporary = path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.tmp")  # two pods may share a pid
+    writer = f"{os.uname().nodename}.{os.getpid()}.{threading.get_ident():x}"  # two pods may share a pid
+    temporary = path.with_name(f"{path.name}.{writer}.tmp")
     try:
         with temporary.open("wb", buffering=1 << 20) as file:
             yield file

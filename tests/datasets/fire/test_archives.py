@@ -16,6 +16,7 @@ PATHS = {
     "vg/VG_100K_2/2331536.jpg": "VG_100K_2/2331536.jpg",
     "ocr_vqa/images/0439888877.jpg": "0439888877.jpg",
     "textvqa/train_val_images/train_images/0004c9478eeda995.jpg": "train_images/0004c9478eeda995.jpg",
+    "textvqa/train_images/0004c9478eeda995.jpg": "train_images/0004c9478eeda995.jpg",
     "share_textvqa/images/0004c9478eeda995.jpg": "0004c9478eeda995.jpg",
     "allava_vflan/images/images_191task_1k/VQA-E+x_574_COCO_train2014_000000119456.jpg":
         "VQA-E+x_574_COCO_train2014_000000119456.jpg",

@@ -5,5 +5,6 @@ from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.fire import FIRE
 from vlm_sft.datasets.generic import CSV, HUB, JSONL
 from vlm_sft.datasets.oasst1 import OASST1
+from vlm_sft.datasets.volcano import VOLCANO
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (FIRE, ALPACA, OASST1, JSONL, CSV, HUB)}
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (FIRE, VOLCANO, ALPACA, OASST1, JSONL, CSV, HUB)}

@@ -1,15 +1,16 @@
 """Image bytes -> a file under the image root, at the path that the dataset gives. Complete, or not written."""
 
+import io
 import os
 from pathlib import Path
 
 from vlm_sft.atomic_file import atomic_write
-from vlm_sft.images.decode import decode_problem
+from vlm_sft.images.decode import Unusable, judge
 from vlm_sft.images.resolve import is_unsafe
 
 
 class NotStored(Exception):  # noqa: N818  named after the result
-    """The image does not decode, or its path leads out of the root."""
+    """Training cannot use the image, or its path leads out of the root."""
 
 
 class ImageStore:
@@ -30,12 +31,13 @@ class ImageStore:
         target = self.root / path
         if is_unsafe(path) or not self._is_inside(target):
             raise NotStored("its path leads out of the image root")
+        try:
+            judge(io.BytesIO(image))
+        except Unusable as problem:
+            raise NotStored(str(problem)) from None
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(target) as file:
             file.write(image)
-            file.flush()
-            if problem := decode_problem(file.name):
-                raise NotStored(problem)
 
     def _is_inside(self, target: Path) -> bool:
         """Follow links among the folders of `target`. The last component is not followed: it is replaced."""

@@ -48,6 +48,7 @@ class Converter:
             WrongCut: see `Part`.
             UserError: the part cannot be read.
         """
+        self._images.take_counts()  # of a part that was cut wrongly
         made, stats, written = Converted(), SplitStats(), list[bytes]()
         made.stats, size = stats, 0
         for number, row, outcome in self._looked_up(part):
@@ -88,8 +89,11 @@ class Converter:
                 for (number, row), outcome in zip(group, outcomes, strict=True):
                     yield number, row, self._selected(outcome)
             return
-        for number, row in enumerate(part.rows(), start=1):
-            yield number, row, self._selected(self._adapter.outcomes((row,))[0])
+        unread, number = part.rows(), 0
+        while batch := list(islice(unread, BATCH_ROWS)):
+            for row, outcome in zip(batch, self._adapter.outcomes(batch), strict=True):
+                number += 1
+                yield number, row, self._selected(outcome)
 
     def _selected(self, outcome: Outcome) -> Outcome:
         """Drop a conversation that the options exclude, before its images are looked up."""

@@ -6,7 +6,16 @@ from itertools import accumulate
 from typing import Any, Self
 
 from vlm_sft.datasets.conversation import Conversation
-from vlm_sft.prepare.swift_row import LAYOUTS, Layout, Sample, SampleFormat, is_cut, samples, trained_answers
+from vlm_sft.prepare.swift_row import (
+    LAYOUTS,
+    Layout,
+    Sample,
+    SampleFormat,
+    excludes_answers,
+    is_cut,
+    samples,
+    trained_answers,
+)
 
 
 @dataclass
@@ -70,7 +79,7 @@ class LayoutCosts:
 
 def _is_plain(conversation: Conversation) -> bool:
     """True if every sample has all images, and the row itself excludes no answer from the loss."""
-    return not (conversation.tags_in_text and conversation.images) and all(turn.trained for turn in conversation.turns)
+    return not (conversation.tags_in_text and conversation.images) and not excludes_answers(conversation.turns)
 
 
 def count(cost: LayoutCost, written: Sequence[Sample]) -> None:

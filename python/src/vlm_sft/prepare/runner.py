@@ -19,6 +19,7 @@ from vlm_sft.datasets.readers.part import Cut, Part, WrongCut
 from vlm_sft.datasets.readers.source import SplitInput
 from vlm_sft.datasets.row_form import refuse_other_form
 from vlm_sft.errors import UserError
+from vlm_sft.images.image_folder import ImageFolder
 from vlm_sft.images.resolve import ImageFinder, ImageRoots, UncheckedImages
 from vlm_sft.prepare import table
 from vlm_sft.prepare.convert import Converted, Converter
@@ -123,6 +124,7 @@ class Preparation:
         first: list[tuple[Conversation, list[str]]] = []
         converter = Converter(self._adapter, self._images, self._settings)
         with ExitStack() as files:
+            files.callback(self._images.close)
             temporary = files.enter_context(atomic_write(piece.path))
             kept = None
             if self._settings.save_drops:
@@ -241,9 +243,10 @@ class Preparation:
 
 
 def _image_finder(dataset: Dataset, settings: Settings, folder: Path) -> ImageFinder:
+    images = ImageFolder(folder / "images")
     if settings.skip_images:
-        return UncheckedImages(settings.image_roots[0] if settings.image_roots else None)
-    return ImageRoots(settings.image_roots, dataset.image_rewrites)
+        return UncheckedImages(settings.image_roots[0] if settings.image_roots else None, images)
+    return ImageRoots(settings.image_roots, dataset.image_rewrites, images)
 
 
 def _write_drops(file: BinaryIO, made: Converted, rows_before: int) -> None:

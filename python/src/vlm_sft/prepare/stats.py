@@ -13,6 +13,7 @@ from vlm_sft.prepare.duplicates import DuplicateIds
 from vlm_sft.prepare.layout_cost import LayoutCosts
 
 EXAMPLES = 3  # kept for each drop reason
+Score = float | str | None  # of an answer, or the name of its bin; None: not readable
 
 
 @dataclass
@@ -35,8 +36,8 @@ class SplitStats:
     dropped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     answers_per_trajectory: Counter[str] = field(default_factory=Counter)
-    scores: Counter[str] = field(default_factory=Counter)
-    last_scores: Counter[str] = field(default_factory=Counter)
+    scores: Counter[Score] = field(default_factory=Counter)
+    last_scores: Counter[Score] = field(default_factory=Counter)
     history_cut: int = 0
     foreign_tags: Counter[str] = field(default_factory=Counter)  # trajectories by tag that stays in a text as typed
     sources: dict[str, SourceStats] = field(default_factory=dict)
@@ -76,11 +77,11 @@ class SplitStats:
         self.answers_per_trajectory[str(len(conversation.turns))] += 1
         texts = [conversation.question]
         for turn in conversation.turns:
-            self.scores[_bin(turn.score)] += 1
+            self.scores[turn.score] += 1
             texts += turn.answer, turn.reply
         if tags := foreign_tags("\n".join(texts[:-1])):
             self.foreign_tags.update(tags)
-        self.last_scores[_bin(conversation.turns[-1].score)] += 1
+        self.last_scores[conversation.turns[-1].score] += 1
         self.history_cut += cut
 
     def merge(self, other: Self) -> None:
@@ -95,6 +96,9 @@ class SplitStats:
         self.history_cut += other.history_cut
         for name in COUNTERS:
             getattr(self, name).update(getattr(other, name))
+        for name in SCORES:
+            for score, count in getattr(other, name).items():
+                getattr(self, name)[_bin(score)] += count
         for source, counts in other.sources.items():
             mine = self._source(source)
             for name, count in vars(counts).items():
@@ -107,7 +111,7 @@ class SplitStats:
 
     def state(self) -> dict[str, Any]:
         """Return the counts as JSON values that `from_state` reads."""
-        plain = ("rows_in", "written", "joined", "history_cut", "examples", "seconds", *COUNTERS)
+        plain = ("rows_in", "written", "joined", "history_cut", "examples", "seconds", *SCORES, *COUNTERS)
         return {name: getattr(self, name) for name in plain} | {
             "sources": {source: vars(counts) for source, counts in self.sources.items()},
             "ids": self.ids.codes.tolist(),
@@ -117,7 +121,7 @@ class SplitStats:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Read what `state` returned."""
-        made: dict[str, Any] = {name: Counter(value) if name in COUNTERS else value for name, value in state.items()}
+        made = dict(state) | {name: Counter(state[name]) for name in (*SCORES, *COUNTERS)}
         made["sources"] = {source: SourceStats(**counts) for source, counts in made["sources"].items()}
         made["ids"] = DuplicateIds(array("Q", made["ids"]))
         made["layouts"] = LayoutCosts.from_json(made["layouts"])
@@ -159,14 +163,20 @@ class SplitStats:
         }
 
 
-COUNTERS = ("dropped", "answers_per_trajectory", "scores", "last_scores", "images", "foreign_tags")
+SCORES = ("scores", "last_scores")
+COUNTERS = ("dropped", "answers_per_trajectory", "images", "foreign_tags")
 
 
-def _bin(score: float | None) -> str:
+def _bin(score: Score) -> str:
     """Return the name of a score's bin: rounded to one decimal; "none" without a readable score."""
+    if isinstance(score, str):
+        return score
     return "none" if score is None else f"{round(score, 1):g}"
 
 
-def _histogram(scores: Counter[str]) -> dict[str, int]:
+def _histogram(scores: Counter[Score]) -> dict[str, int]:
     """Return counts by score, lowest first, "none" last."""
-    return dict(sorted(scores.items(), key=lambda item: float("inf" if item[0] == "none" else item[0])))
+    bins = Counter[str]()
+    for score, count in scores.items():
+        bins[_bin(score)] += count
+    return dict(sorted(bins.items(), key=lambda item: float("inf" if item[0] == "none" else item[0])))

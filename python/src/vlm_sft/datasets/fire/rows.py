@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from vlm_sft.datasets.conversation import Conversation, Drop, Turn, id_of
 from vlm_sft.datasets.fire.layout import SOURCE_OF_FOLDER
 from vlm_sft.datasets.fire.text import MAX_SCORE, SCORE_MARKER, answer_of, feedback_of, score_of
+from vlm_sft.datasets.image_path import first_folder, normalised
 from vlm_sft.datasets.texts import clean, given
 
 STUDENT, TEACHER = 0, 1
@@ -52,14 +53,14 @@ def parse(row: object) -> Conversation | Drop:
     turns = _turns(dialogue, row)
     if isinstance(turns, Drop):
         return turns
-    image = image.strip()
+    image = normalised(image.strip())
     return Conversation(id_of(row), source_of(image), (image,), question, turns)
 
 
 def source_of(image: str) -> str:
     """Return the image source: the first folder of the path (the field `source` is unreliable)."""
-    folder, slash, _ = image.partition("/")
-    return SOURCE_OF_FOLDER.get(folder, folder) if slash else "(no folder)"
+    folder = first_folder(image)
+    return SOURCE_OF_FOLDER.get(folder, folder)
 
 
 @dataclass(frozen=True, slots=True)

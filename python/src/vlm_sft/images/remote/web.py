@@ -1,10 +1,12 @@
-"""Bytes of a remote file by HTTP range requests, with retries, the server's own waiting times, and time limits."""
+"""Bytes of a remote file, ranges or all, with retries, the server's own waiting times, and time limits."""
 
 import re
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,6 +18,9 @@ HEADERS = {"User-Agent": f"vlm-sft/{__version__}", "Accept-Encoding": "identity"
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 WINDOW_LEFT = re.compile(r"\bt=(\d+)")  # RateLimit: "resolvers";r=0;t=55, as the hub sends it [s]
 SLOWEST_BYTES_PER_S = 20_000  # a slower connection is closed, so that nothing hangs
+
+
+Answer = TypeVar("Answer")
 
 
 class Unavailable(Exception):  # noqa: N818  named after what the caller sees
@@ -64,7 +69,7 @@ class Web:
         Raises:
             Unavailable: see the class.
         """
-        return self._read(url, 0, 1)[1]
+        return self._tried(url, lambda target: self._request(url, target, 0, 1))[1]
 
     def read(self, url: str, start: int, end: int) -> bytes:
         """Return the bytes from `start` up to, but not including, `end`.
@@ -72,9 +77,17 @@ class Web:
         Raises:
             Unavailable: see the class.
         """
-        return self._read(url, start, end)[0]
+        return self._tried(url, lambda target: self._request(url, target, start, end))[0]
 
-    def _read(self, url: str, start: int, end: int) -> tuple[bytes, int]:
+    def whole(self, url: str, max_bytes: int) -> bytes:
+        """Return a whole file of at most `max_bytes`, from any server.
+
+        Raises:
+            Unavailable: see the class; or the file is larger.
+        """
+        return self._tried(url, lambda target: self._request_whole(target, max_bytes))
+
+    def _tried(self, url: str, request: Callable[[str], Answer]) -> Answer:
         problem = ""
         for number in range(self._policy.tries):
             target = self._target(url)
@@ -85,7 +98,7 @@ class Web:
                 raise Unavailable(why)
             pause_s = self._policy.first_wait_s * 2**number
             try:
-                return self._request(url, target, start, end)
+                return request(target)
             except _Busy as busy:
                 problem = str(busy)
                 self._pause_host(host, max(busy.wait_s, pause_s))
@@ -127,6 +140,24 @@ class Web:
                 self._targets[url] = str(response.url)
             return self._body(response, min(end, total) - start), total
 
+    def _request_whole(self, target: str, max_bytes: int) -> bytes:
+        started, body = time.monotonic(), bytearray()
+        with self._client.stream("GET", target) as response:
+            with self._lock:
+                self.requests += 1 + len(response.history)
+            _raise_for_busy(response)
+            if response.status_code != httpx.codes.OK:
+                raise Unavailable(f"HTTP {response.status_code}{REASONS.get(response.status_code, '')}")
+            for piece in response.iter_bytes():
+                body += piece
+                if len(body) > max_bytes:
+                    raise Unavailable(f"larger than {max_bytes >> 20} MiB")
+                if time.monotonic() > started + self._policy.timeout_s + len(body) / SLOWEST_BYTES_PER_S:
+                    raise _Again(f"slower than {SLOWEST_BYTES_PER_S // 1000} kB/s")
+        with self._lock:
+            self.bytes_read += len(body)
+        return bytes(body)
+
     def _body(self, response: httpx.Response, wanted: int) -> bytes:
         """Read at most the requested bytes, and stop if the connection is too slow."""
         deadline = time.monotonic() + self._policy.timeout_s + wanted / SLOWEST_BYTES_PER_S
@@ -154,19 +185,27 @@ class _Busy(Exception):  # noqa: N818  as above
         self.wait_s = wait_s
 
 
-def _length_of_file(response: httpx.Response, start: int) -> int:
-    """Return the length of the whole file, after checking that the response is the requested range."""
+REASONS = {401: ": a token with access is needed", 403: ": no access", 404: ": no such file"}
+
+
+def _raise_for_busy(response: httpx.Response) -> None:
+    """Raise what asks for another try."""
     status = response.status_code
     if status in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
         raise _Busy(f"HTTP {status}", _requested_wait_s(response))
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise _Again(f"HTTP {status}")
+
+
+def _length_of_file(response: httpx.Response, start: int) -> int:
+    """Return the length of the whole file, after checking that the response is the requested range."""
+    _raise_for_busy(response)
+    status = response.status_code
     if status == httpx.codes.OK:
         raise Unavailable("the server ignores ranges and sends the whole file")
     span = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if status != httpx.codes.PARTIAL_CONTENT or not span or int(span[1]) != start:
-        reason = {401: ": a token with access is needed", 403: ": no access", 404: ": no such file"}.get(status, "")
-        raise Unavailable(f"HTTP {status}{reason}")
+        raise Unavailable(f"HTTP {status}{REASONS.get(status, '')}")
     return int(span[3])
 
 
