@@ -236,10 +236,10 @@ def test_a_hub_dataset_is_fetched_once_and_read_from_its_file(render: Render) ->
     assert re.fullmatch(r"/outputs/hub/org-rows-[0-9a-f]{8}", rows)
     assert re.fullmatch(r"/outputs/hub/hf-a-b-c-d-[0-9a-f]{8}", other)
     config = train_config(manifests)
-    assert config["dataset"] == [f"{rows}/data.jsonl#500", "/outputs/own.jsonl#7", "rows.csv"]
-    assert config["val_dataset"] == [f"{rows}/data.jsonl#20", f"{other}/data.jsonl"]
+    assert config["dataset"] == [f"{rows}/data.parquet#500", "/outputs/own.jsonl#7", "rows.csv"]
+    assert config["val_dataset"] == [f"{rows}/data.parquet#20", f"{other}/data.parquet"]
     (evaluation,) = [m["data"]["evaluate.yaml"] for m in manifests if "evaluate.yaml" in m.get("data", {})]
-    assert yaml.safe_load(evaluation)["val_dataset"] == [f"{rows}/data.jsonl"]
+    assert yaml.safe_load(evaluation)["val_dataset"] == [f"{rows}/data.parquet"]
 
 
 def test_arguments_that_change_the_rows_are_fetched_apart(render: Render) -> None:
