@@ -18,5 +18,5 @@ def test_the_chart_accepts_exactly_the_registered_datasets_and_their_splits() ->
 
 def test_the_output_names_are_those_in_the_chart() -> None:
     template = (CHART / "templates" / "_swift.tpl").read_text()
-    assert 'printf "%s/%s_bc_%s.jsonl" $prepare.outputDir $prepare.dataset .' in template
+    assert template.count('printf "%s/%s_bc_%s.jsonl" $made.outputDir $prepare.dataset .') == 2
     assert all(entry.output_name("train") == f"{name}_bc_train.jsonl" for name, entry in DATASETS.items())

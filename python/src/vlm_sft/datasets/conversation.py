@@ -85,7 +85,7 @@ REASONS = {
     "teacher_dialogue": "the answers are scores: the teacher's side of a dialogue",
     "empty_answer": "an answer is empty",
     "empty_feedback": "a user's reply before a later answer is empty",
-    "image_path_unsafe": "the image path is absolute, leads out of the root, or has a scheme such as file://",
+    "image_path_unsafe": "the image path leads out of every image root, or has a scheme such as file://",
     "image_missing": "no such file under any image root",
     "image_outside_root": "the image is a link that leads out of every image root",
     "image_empty": "the image file has 0 bytes",
