@@ -12,6 +12,7 @@ from chart_keys import CHART, DEFAULTS, KEYS, value_at
 from command_line import parsed
 from vlm_sft.datasets.generic.columns import NAMES
 from vlm_sft.datasets.registry import DATASETS
+from vlm_sft.genvalues.sizing.prepared_rows import HAS_IMAGES
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -203,6 +204,7 @@ def test_the_table_of_datasets_agrees_with_the_commands() -> None:
         assert tuple(row["splits"]) == dataset.default_splits, name
         assert row.get("archives", False) == (dataset.archive_table is not None), name
         assert {*row["splits"], *row.get("further", [])} == {*dataset.split_files}, name
+    assert {name: not row.get("text") for name, row in rows.items() if "hub" in row} == HAS_IMAGES
     assert KEYS["prepare", "columns"]["propertyNames"]["enum"] == list(NAMES)
 
 
