@@ -31,11 +31,11 @@ ALLOWED = {
 }
 HEAVY = {"torch", "transformers", "datasets", "peft", "swift"}
 MAY_IMPORT_HEAVY = {
+    "datasets/generic/hub_stream.py",
     "train/swift_plugin/fsdp_checkpoint.py",
     "train/swift_plugin/megatron_callbacks.py",
     "train/swift_plugin/run_recorder.py",
     "swift_arguments/make_table.py",
-    "datasets/generic/hub_stream.py",
     "prepare/swift_load.py",
     "prepare/swift_template.py",
     "prepare/verify.py",

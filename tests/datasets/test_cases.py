@@ -1,7 +1,8 @@
 """One case file under tests/data/<dataset>/ for every irregularity of its rows: its row or rows, and their
 samples, drop reason or drop reasons.
 
-companion.json is a valid row that is written before each case, because an output must not be empty.
+companion.json is a valid row that is written before each case, because an output must not be empty. Its `format` is
+that of the input, by default jsonl. `line` is a row, or several, as the input has it.
 """
 
 import json
@@ -41,8 +42,9 @@ def test_case(path: Path, tmp_path: Path) -> None:
     rows = [case_lines(companion), case_lines(case)]
 
     def prepare(*rows: str) -> list[Any]:
-        (tmp_path / "rows.jsonl").write_text("\n".join(rows))
-        given = ["--input", str(tmp_path / "rows.jsonl"), "--image-root", str(images), "--output-dir", str(out)]
+        source = tmp_path / f"rows.{companion.get('format', 'jsonl')}"
+        source.write_text("\n".join(rows))
+        given = ["--input", str(source), "--image-root", str(images), "--output-dir", str(out)]
         options = ["--splits", "train", "--max-drop-share", "1", "--save-drops", *case.get("options", [])]
         result = CliRunner().invoke(main, ["prepare", name, *given, *options])
         assert result.exit_code == 0, result.output

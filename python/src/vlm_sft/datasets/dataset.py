@@ -52,6 +52,8 @@ class Dataset:
     # Places of the same image in other archive layouts: (regular expression over the whole path, replacement).
     image_rewrites: tuple[tuple[str, str], ...] = ()
     archive_table: Path | None = None  # public archives of the images, see images/archive_table.py
+    formats: str = "JSON array or JSON lines"  # of its files; in the help of --input
+    about_sources: str = "first folder of the image path, such as coco"  # in the help of --sources
     about_images: str = ""  # number and size of the images; shown by `vlm-sft images NAME --help`
 
     def output_name(self, split: str) -> str:

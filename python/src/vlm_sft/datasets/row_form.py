@@ -21,15 +21,21 @@ def refuse_other_form(found: SplitInput, dataset: str, rows: Sequence[object], o
     """Check the first rows of a file, so that a file of another form is not read to its end for nothing.
 
     Raises:
-        UserError: no row can be used, and all objects have the form of another dataset.
+        UserError: no row can be used, and all objects have the form of another dataset, or none has the columns.
     """
     objects = [row for row in rows if isinstance(row, dict)]
-    if not objects or not all(isinstance(outcome, Drop) for outcome in outcomes):
+    drops = [outcome for outcome in outcomes if isinstance(outcome, Drop)]
+    if not objects or len(drops) < len(outcomes):
         return
+    path = found.files[0] if found.files else found.identity.get("dataset", "the input")
+    if {drop.reason for drop in drops} <= {"column_missing", "shape_unknown"}:
+        raise UserError(
+            f"{path}: {drops[0].reason}, {drops[0].detail}; name the columns with --map, for example "
+            "prompt=question,completion=answer"
+        )
     for keys, form, reader in FORMS:
         if all(keys <= row.keys() for row in objects):
-            if reader != dataset:
-                path = found.files[0] if found.files else found.identity.get("dataset", "the input")
+            if reader != dataset and not (reader == "jsonl" and dataset in ("csv", "hub")):  # which read the same rows
                 raise UserError(
                     f"{path}: the rows have {form} ({', '.join(sorted(keys))}), which `vlm-sft prepare {dataset}` "
                     f"does not read; use `vlm-sft prepare {reader} --input {path}`"

@@ -23,7 +23,7 @@ from vlm_sft.prepare.shards import Shard
 from vlm_sft.prepare.swift_check import CONTROL_TOKEN
 from vlm_sft.prepare.swift_row import SampleFormat
 
-HELP = """{dataset.title}'s rows -> {output} and stats.json.
+HELP = """Rows of {dataset.title} -> {output} and stats.json.
 
 {dataset.about}
 

@@ -91,7 +91,7 @@ class Preparation:
             slices = {}
             for found in self._inputs:
                 piece = Piece(self._folder / f"{self._dataset.output_name(found.split)}.{shard.name}")
-                parts = iter(shard.slice_of(list(self._parts_of(found))))
+                parts = iter(shard.slice_of(self._parts_of(found)))
                 slices[found.split] = self._convert(found, piece, parts, is_whole=False)
             save(shard, self._folder, self.sha256, slices)
         made = [load(other, self._folder, self.sha256) for other in shard.others()]

@@ -3,9 +3,8 @@
 A pod leaves a file <output>.shard-0-of-4 for each split, and then its counts in a file of the shard's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +30,22 @@ class Shard:
         """Return the name in files."""
         return f"shard-{self.number}-of-{self.count}"
 
-    def slice_of(self, parts: Sequence[Part | Groups]) -> Sequence[Part | Groups]:
+    def slice_of(self, parts: Iterable[Part | Groups]) -> Sequence[Part | Groups]:
         """Return the shard's parts: all shards together have all parts in order.
 
         Raises:
             UserError: the input can be read only in order.
         """
-        if any(isinstance(part, Rows | Groups) for part in parts):
-            raise UserError(
-                f"--shard: {self.number}/{self.count}: the input can be read only in order, by one process; need JSON, "
-                "JSON lines or Parquet, or prepare.shards: 1"
-            )
-        start, end = (len(parts) * edge // self.count for edge in (self.number, self.number + 1))
-        return list(islice(parts, start, end))
+        found = []
+        for part in parts:
+            if isinstance(part, Rows | Groups):  # the first one, so that a stream is not read to its end
+                raise UserError(
+                    f"--shard: {self.number}/{self.count}: the input can be read only in order, by one process; need "
+                    "JSON, JSON lines or Parquet, or prepare.shards: 1"
+                )
+            found.append(part)
+        start, end = (len(found) * edge // self.count for edge in (self.number, self.number + 1))
+        return found[start:end]
 
     def others(self) -> "list[Shard]":
         """Return all shards, this one included."""

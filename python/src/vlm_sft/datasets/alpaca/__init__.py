@@ -8,6 +8,7 @@ ALPACA = Dataset(
     title="Alpaca",
     about="The question is the instruction, and below it the input where the row has one; the answer is the output. "
     "The field text, which repeats all of them as a prompt of the original model, is not used.",
+    formats="Parquet, CSV, JSON array or JSON lines",
     hub_id="tatsu-lab/alpaca",
     adapter=lambda: Adapter(parse),
     split_files={
@@ -16,4 +17,5 @@ ALPACA = Dataset(
     },
     default_splits=("train",),
     needs_images=False,
+    about_sources="all rows have the source alpaca",
 )

@@ -10,6 +10,7 @@ ABOUT = (
     "which the chosen answer is used, or a text that is trained on as a whole. Every row is looked at on its own, so "
     "a file may mix them. Images are paths, URLs, data URIs or bytes; their <image> tags stay where they are."
 )
+SOURCES = "what the column source has, otherwise rows"
 
 
 def _files(*suffixes: str) -> dict[str, tuple[str, ...]]:
@@ -23,25 +24,31 @@ def _files(*suffixes: str) -> dict[str, tuple[str, ...]]:
 
 JSONL = Dataset(
     name="jsonl",
-    title="your JSON lines or JSON array",
+    title="your JSON files",
     about=ABOUT,
+    formats="JSON lines, JSON array or Parquet",
     hub_id="",
     adapter=adapter,
     split_files=_files(".jsonl", ".json", ".parquet"),
     default_splits=("train",),
     options=(MAP,),
     needs_images=False,
+    about_sources=SOURCES,
 )
 CSV = Dataset(
     name="csv",
-    title="your CSV or TSV",
-    about=ABOUT,
+    title="your CSV files",
+    about=ABOUT
+    + " A cell with several images, or with messages, is a list as JSON or as pandas writes it. The separator "
+    "is the comma, semicolon or tab of the header; the encoding is UTF-8, or UTF-16 with a byte order mark.",
+    formats="CSV or TSV",
     hub_id="",
     adapter=adapter,
     split_files=_files(".csv", ".tsv"),
     default_splits=("train",),
     options=(MAP,),
     needs_images=False,
+    about_sources=SOURCES,
 )
 
 
@@ -53,13 +60,15 @@ def _locate(source: str, splits: tuple[str, ...], subset: str = "", **_: object)
 
 HUB = Dataset(
     name="hub",
-    title="a dataset on the hub",
-    about=ABOUT + " The dataset is streamed by the library datasets.",
+    title="any dataset on the hub",
+    about=ABOUT + " The library datasets streams the rows, without storing the dataset. No code of a dataset is run.",
+    formats="files that the library datasets reads",
     hub_id="",
     adapter=adapter,
     split_files={"train": (), "validation": (), "test": ()},
     default_splits=("train",),
     options=(MAP, click.option("--subset", default="", metavar="NAME", help="Subset (config) of the dataset.")),
     needs_images=False,
+    about_sources=SOURCES,
     locate=_locate,
 )

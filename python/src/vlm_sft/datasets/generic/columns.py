@@ -1,28 +1,27 @@
 """`--map prompt=question,images=picture`: the columns of somebody's own data under the names that a row's shape has."""
 
-import re
 from collections.abc import Mapping
 
 import click
 
 from vlm_sft.datasets.conversation import Conversation, Drop
-from vlm_sft.datasets.dataset import Adapter
+from vlm_sft.datasets.dataset import Adapter, Parse
 from vlm_sft.datasets.generic.shapes import parse
 from vlm_sft.datasets.options import words
 
-NAMES = (
-    "messages",
-    "prompt",
-    "completion",
-    "instruction",
-    "input",
-    "output",
-    "text",
-    "images",
-    "system",
-    "id",
-    "source",
+SHAPES = (
+    ("messages",),
+    ("prompt", "completion"),
+    ("instruction", "output"),
+    ("instruction", "input", "output"),
+    ("text",),
 )
+BESIDE = ("images", "system", "id", "source")  # what a row of any shape may have
+NAMES = (*dict.fromkeys(name for shape in SHAPES for name in shape), *BESIDE)
+
+
+def _shapes() -> str:
+    return ", ".join("+".join(shape) for shape in SHAPES)
 
 
 def columns(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -31,10 +30,12 @@ def columns(context: click.Context, parameter: click.Parameter, values: tuple[st
     for pair in words(context, parameter, values):
         name, equals, column = (part.strip() for part in pair.partition("="))
         if not equals or not column or name not in NAMES:
-            raise click.BadParameter(f"got {pair!r}, need NAME=COLUMN with one of {', '.join(NAMES)}.")
+            raise click.BadParameter(f"got {pair!r}; need NAME=COLUMN with NAME one of {', '.join(NAMES)}.")
         if name in found:
             raise click.BadParameter(f"{name} is given twice: {found[name]} and {column}.")
         found[name] = column
+    if found and not any(found.keys() - set(BESIDE) == set(shape) for shape in SHAPES):
+        raise click.BadParameter(f"got {', '.join(found)}; need one of {_shapes()}; may have {', '.join(BESIDE)}.")
     return found
 
 
@@ -44,8 +45,9 @@ MAP = click.option(
     multiple=True,
     metavar="NAME=COLUMN,...",
     callback=columns,
-    help=f"Columns that hold what a row needs: {', '.join(NAMES)}. A nested field is named with dots, a.b.  "
-    "[default: columns with these names]",
+    help="Your columns, for example prompt=question,completion=answer,images=picture. Needs one of "
+    f"{_shapes()}; may have {', '.join(BESIDE)}; reads no other column. A field below a column is named with dots, "
+    "a.b.  [default: columns with these names, or with common ones such as question and answer]",
 )
 
 
@@ -54,23 +56,21 @@ def adapter(mapping: Mapping[str, str] | None = None, **_: object) -> Adapter:
     return Adapter(_renamed(mapping) if mapping else parse)
 
 
-class _renamed:  # noqa: N801  used as a function
-    """Parses a row after taking the mapped columns out of it."""
+def _renamed(mapping: Mapping[str, str]) -> Parse:
+    """Return a parser of the mapped columns, and of the row's own id."""
+    paths = {name: column.split(".") for name, column in mapping.items()}
 
-    def __init__(self, mapping: Mapping[str, str]) -> None:
-        self._paths = {name: re.split(r"\.", column) for name, column in mapping.items()}
-        self._columns = mapping
-
-    def __call__(self, row: object) -> Conversation | Drop:
+    def parse_mapped(row: object) -> Conversation | Drop:
         if not isinstance(row, dict):
             return Drop("row_not_an_object", type(row).__name__)
-        renamed = {}
-        for name, path in self._paths.items():
-            column = self._columns[name]
+        fields: dict[str, object] = {"id": row.get("id")}
+        for name, path in paths.items():
             value: object = row
-            for key in [column] if column in row else path:
+            for key in [mapping[name]] if mapping[name] in row else path:
                 if not isinstance(value, dict) or key not in value:
-                    return Drop("column_missing", f"{column}; the row has {', '.join(map(str, row))[:80]}")
+                    return Drop("column_missing", f"{mapping[name]}; the row has {', '.join(map(str, row))[:80]}")
                 value = value[key]
-            renamed[name] = value
-        return parse({"id": row.get("id"), **renamed})
+            fields[name] = value
+        return parse(fields)
+
+    return parse_mapped

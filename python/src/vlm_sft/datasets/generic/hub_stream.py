@@ -1,6 +1,7 @@
 """`vlm-sft prepare hub`: rows of any dataset that the library `datasets` can stream, from the hub or a local folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,13 +12,18 @@ from vlm_sft.datasets.readers.source import HUB_ID, Identity, SplitInput, identi
 from vlm_sft.errors import UserError
 
 PART_ROWS = 64  # with images of 200 kB: 13 MB
+OPENED_AT_ONCE = 16  # image files
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class HubSplit(SplitInput):
-    """One split as a stream."""
+    """One split as a stream, which begins again each time it is read."""
 
-    rows_of_split: Any = None  # a datasets.IterableDataset
+    stream: Any = None  # datasets.IterableDataset
+    image_columns: tuple[str, ...] = ()
+    place: str = ""  # what the addresses of the dataset's own image files start with
 
     def parts(self) -> Iterator[Part]:
         """Yield the rows in parts; images are the bytes of their files.
@@ -25,12 +31,40 @@ class HubSplit(SplitInput):
         Raises:
             UserError: the stream ends with an error.
         """
-        rows = iter(self.rows_of_split)
+        done, rows = 0, iter(self.stream)
         try:
             while found := list(islice(rows, PART_ROWS)):
+                if self.image_columns:
+                    with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
+                        found = list(pool.map(self._with_bytes, found))
                 yield Rows(found)
+                done += len(found)
         except Exception as error:  # the library raises whatever its readers raise
-            raise UserError(f"--input: {self.identity.get('dataset')}: {_first_line(error)}; try again") from error
+            raise UserError(
+                f"--input: {self.identity['dataset']}, split {self.split}: {_in_one_line(error)}, after row {done}; "
+                "repeat it after a network error; files whose rows differ in their types are read by `vlm-sft prepare "
+                "jsonl`"
+            ) from error
+
+    def rows(self) -> Iterator[object]:
+        """Yield the rows, one after the other."""
+        for part in self.parts():
+            yield from part.rows()
+
+    def _with_bytes(self, row: Row) -> Row:
+        """Read the images that are files of their own, as in a folder of images."""
+        return row | {name: self._read(row[name]) for name in self.image_columns if row.get(name)}
+
+    def _read(self, image: Any) -> Any:  # noqa: ANN401  {"bytes", "path"}, or a list of them
+        if isinstance(image, list):
+            return [self._read(one) for one in image]
+        path = image and not image["bytes"] and image["path"]
+        if not path or self.place not in path:
+            return image  # a path elsewhere is looked up below --image-root
+        import fsspec  # type: ignore[import-untyped]  # late: comes with datasets
+
+        with fsspec.open(path, "rb") as file:
+            return {"bytes": file.read(), "path": None}
 
 
 def locate(source: str, splits: Sequence[str], subset: str) -> list[SplitInput]:
@@ -39,46 +73,69 @@ def locate(source: str, splits: Sequence[str], subset: str) -> list[SplitInput]:
     Raises:
         UserError: no such dataset, subset or split, or the hub cannot be reached.
     """
-    from datasets import get_dataset_split_names, load_dataset  # late: 1 s
-
     path = Path(source).expanduser()
     match = HUB_ID.fullmatch(source)
-    if not path.is_dir() and not match:
+    if path.is_dir():
+        return _opened(source, splits, subset, lambda: _folder(path))
+    if not match:
         raise UserError(f"--input: {source}: no such folder, and not a hub id (ORG/NAME[@REVISION])")
-    name, revision = (str(path), None) if path.is_dir() else (match["repo"], match["revision"])  # type: ignore[index]
+    return _opened(source, splits, subset, lambda: _repository(match["repo"], match["revision"]))
+
+
+@dataclass(frozen=True)
+class _Place:
+    name: str  # for `datasets`
+    revision: str | None
+    identity: Identity
+    start: str  # of the addresses of its files
+
+
+def _folder(folder: Path) -> _Place:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    own = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    whole = str(folder.resolve())
+    return _Place(whole, None, {"dataset": folder.name, **identity_of(own)}, f"{whole}/")
+
+
+def _repository(name: str, revision: str | None) -> _Place:
+    from huggingface_hub import HfApi
+
+    commit = HfApi().dataset_info(name, revision=revision).sha
+    return _Place(name, commit, {"dataset": name, "commit": commit}, f"hf://datasets/{name}@")
+
+
+def _opened(source: str, splits: Sequence[str], subset: str, find: Callable[[], _Place]) -> list[SplitInput]:
     try:
-        there = get_dataset_split_names(name, subset or None, revision=revision)
+        from datasets import get_dataset_split_names, load_dataset  # late: 1 s
+    except ImportError as error:
+        raise UserError("hub: needs the library datasets; install vlm-sft[train]") from error
+    try:
+        place = find()
+        there = get_dataset_split_names(place.name, subset or None, revision=place.revision)
         if missing := [split for split in splits if split not in there]:
             raise UserError(f"--splits: {source} has no {', '.join(missing)}; it has {', '.join(there)}")
-        identity = _folder_identity(path) if path.is_dir() else _hub_identity(name, revision)
-        return [
-            HubSplit(
-                split,
-                (),
-                {**identity, "subset": subset, "split": split},
-                load_dataset(name, subset or None, split=split, revision=revision, streaming=True).decode(False),
-            )
-            for split in splits
-        ]
+        found: list[SplitInput] = []
+        for split in splits:
+            stream = load_dataset(place.name, subset or None, split=split, revision=place.revision, streaming=True)
+            stream = stream.decode(False)
+            identity = {**place.identity, "subset": subset, "split": split}
+            found.append(HubSplit(split, (), identity, stream, _image_columns(stream.features or {}), place.start))
     except UserError:
         raise
     except Exception as error:  # whatever the hub and the library's readers raise
-        raise UserError(
-            f"--input: {source}: {_first_line(error)}; check the name, --subset, --splits and the network, or set "
-            "HF_TOKEN if it is private or gated"
-        ) from error
+        way_out = "check the name, --subset, --splits and the network, or set HF_TOKEN if it is private or gated"
+        if "scripts are no longer supported" in str(error):
+            way_out = "no code of a dataset is run; use its copy in Parquet, ORG/NAME@refs/convert/parquet"
+        raise UserError(f"--input: {source}: {_in_one_line(error)}; {way_out}") from error
+    return found
 
 
-def _hub_identity(name: str, revision: str | None) -> Identity:
-    from huggingface_hub import HfApi
+def _image_columns(features: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns with an image, or a list of them."""
+    from datasets import Image
 
-    return {"dataset": name, "commit": HfApi().dataset_info(name, revision=revision).sha}
-
-
-def _folder_identity(folder: Path) -> Identity:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {"dataset": folder.name, **identity_of(files)}
+    return tuple(name for name, kind in features.items() if isinstance(getattr(kind, "feature", kind), Image))
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def _in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300].rstrip(".")

@@ -11,10 +11,16 @@ r"""A row of somebody's own data -> Conversation, whatever common shape it has; 
 
 Images: `images` or `image`, a path, URL, data URI or {"bytes", "path"}, or a list of these; or parts of a content list.
 Texts keep their <image> tags if there is one for each image. Without any tag, the images come first.
+
+A field is empty if it is null, NaN, "" or nan. Messages and lists of images may be texts, as in CSV: JSON, or a list as
+Python writes it. A text that is no list is one image, because a path or data URI may contain any separator.
 """
 
+import ast
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 
 import orjson
 
@@ -59,7 +65,7 @@ def parse(row: object) -> Conversation | Drop:
     """Read one row of any shape. Never raises, whatever JSON value the row is."""
     if not isinstance(row, dict):
         return Drop("row_not_an_object", type(row).__name__)
-    images = _images(row.get("images") if row.get("images") is not None else row.get("image"))
+    images = _images(_first(row, ("images", "image")))
     if isinstance(images, Drop):
         return images
     talk = _talk(row)
@@ -73,23 +79,36 @@ def parse(row: object) -> Conversation | Drop:
 
 def _talk(row: Mapping[str, object]) -> _Talk | Drop:
     """Read the messages of whichever shape the row has."""
-    for name in TALKS:
-        if row.get(name) is not None:
-            return _messages(row[name])
-    if row.get("chosen") is not None:
+    if (messages := _first(row, TALKS)) is not None:
+        return _messages(messages)
+    if not _is_empty(row.get("chosen")):
         return _preferred(row)
-    if given(row.get("instruction")) and row.get("output") is not None:
+    if given(row.get("instruction")) and "output" in row:
         found = parse_alpaca(row)
         return found if isinstance(found, Drop) else _pair(found.question, found.turns[0].answer)
-    prompt = next((row[name] for name in PROMPTS if row.get(name) is not None), None)
-    completion = next((row[name] for name in COMPLETIONS if row.get(name) is not None), None)
-    if prompt is not None and completion is not None:
-        return _answered(prompt, completion)
-    if text := given(row.get("text")).strip():
+    prompt, completion, text = _first(row, PROMPTS), _first(row, COMPLETIONS), given(row.get("text")).strip()
+    if prompt is None and completion is None and text:
         talk = _Talk()
         talk.add(ASSISTANT, text)
         return talk
+    if text and (prompt is None or completion is None):
+        return Drop("shape_unknown", f"text beside {', '.join(name for name in row if name in PROMPTS + COMPLETIONS)}")
+    if prompt is not None and any(name in row for name in COMPLETIONS):
+        return _answered(prompt, "" if completion is None else completion)
+    if completion is not None and any(name in row for name in PROMPTS):
+        return Drop("no_question")
     return Drop("shape_unknown", "keys: " + ", ".join(map(str, row))[:100])
+
+
+def _first(row: Mapping[str, object], names: Sequence[str]) -> object:
+    """Return the first field of these names that is not empty, else None."""
+    return next((row[name] for name in names if name in row and not _is_empty(row[name])), None)
+
+
+def _is_empty(value: object) -> bool:
+    if isinstance(value, str):
+        return not given(value).strip()
+    return value is None or (isinstance(value, float) and isnan(value))
 
 
 def _answered(prompt: object, completion: object) -> _Talk | Drop:
@@ -115,7 +134,7 @@ def _pair(question: str, answer: str) -> _Talk:
 def _preferred(row: Mapping[str, object]) -> _Talk | Drop:
     """Read the chosen answer of a pair: it has the whole dialogue, or answers the prompt."""
     chosen = row["chosen"]
-    prompt = next((row[name] for name in PROMPTS if row.get(name) is not None), None)
+    prompt = _first(row, PROMPTS)
     if prompt is not None and not (isinstance(chosen, list) and len(chosen) > 1):
         return _answered(prompt, _only_text(chosen))
     return _messages(chosen)
@@ -129,13 +148,12 @@ def _only_text(chosen: object) -> object:
 
 
 def _messages(entries: object, talk: _Talk | None = None) -> _Talk | Drop:
-    """Read a list of messages, or its JSON text, into `talk`."""
+    """Read a list of messages, or the text of one, into `talk`."""
     talk = talk or _Talk()
     if isinstance(entries, str):
-        try:
-            entries = orjson.loads(entries)
-        except orjson.JSONDecodeError:
-            return Drop("turn_malformed", "the messages are a text that is not JSON")
+        entries = _list_of(entries)
+        if entries is None:
+            return Drop("turn_malformed", "the messages are a text that is not a JSON list")
     if not isinstance(entries, list) or not entries:
         return Drop("no_answers")
     for number, entry in enumerate(entries):
@@ -144,7 +162,7 @@ def _messages(entries: object, talk: _Talk | None = None) -> _Talk | Drop:
         for role, content, trained in _said(entry):
             text = _content(content, talk.images)
             if text is None or role is None:
-                return Drop("turn_malformed", f"entry {number} is {_kind(entry)}"[:120])
+                return Drop("turn_malformed", f"entry {number} is {_kind(entry)}")
             if role == TOOL:
                 return Drop("tool_turn", f"entry {number}")
             talk.add(role, text.strip(), trained=trained)
@@ -192,14 +210,10 @@ def _content(content: object, images: list[Image]) -> str | None:
 
 def _images(value: object) -> list[Image] | Drop:
     """Return the images of a field: a text, bytes, a mapping with bytes or path, or a list of these."""
-    if value is None or value == "" or (isinstance(value, str) and not given(value)):
+    if _is_empty(value):
         return []
-    values: Sequence[object] = value if isinstance(value, list) else [value]
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            values = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            values = [value]
+    listed = _list_of(value) if isinstance(value, str) else value
+    values = listed if isinstance(listed, list) else [value]
     found: list[Image] = []
     for one in values:
         image = _image(one)
@@ -209,15 +223,31 @@ def _images(value: object) -> list[Image] | Drop:
     return found
 
 
+def _list_of(text: str) -> list[object] | None:
+    """Read a list that was written as JSON, or by Python, as pandas writes a list into a CSV; else None."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of Python about escapes
+                found = ast.literal_eval(text.strip())
+            orjson.dumps(found, default=repr)  # refuses half surrogate pairs, which JSON refuses too
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            return None
+    return found if isinstance(found, list) else None
+
+
 def _image(value: object) -> Image | None:
     if isinstance(value, dict):
         content = value.get("bytes")
         if isinstance(content, str) and content:  # JSON has no bytes
             return "data:image;base64," + content
         value = content or value.get("path") or value.get("url")
-    if isinstance(value, str | bytes) and value:
-        return value.strip() if isinstance(value, str) else value
-    return None
+    if isinstance(value, str):
+        value = given(value).strip()
+    return value if isinstance(value, str | bytes) and value else None
 
 
 def _conversation(row: Mapping[str, object], talk: _Talk) -> Conversation | Drop:
@@ -254,4 +284,4 @@ def _source(row: Mapping[str, object]) -> str:
 
 def _kind(value: object) -> str:
     """Describe a value without repr, which fails on deep nesting."""
-    return "an object with " + ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
+    return f"an object with {', '.join(map(str, value))}"[:80] if isinstance(value, dict) else type(value).__name__

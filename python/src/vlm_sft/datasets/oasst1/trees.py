@@ -78,13 +78,12 @@ def _shown(value: object) -> str:
 
 def _outcomes(read: Sequence[_Message | _Unusable], *, best: bool) -> Sequence[Outcome]:
     """Return what becomes of each message of a tree."""
-    messages = {one.name: one for one in reversed(read) if isinstance(one, _Message)}  # the first of equal names
-    after: defaultdict[object, list[_Message]] = defaultdict(list)
-    for message in sorted(messages.values(), key=lambda message: message.rank):
-        above = messages.get(message.parent) if isinstance(message.parent, str) else None
-        if above is None or above.role != message.role:
-            after[message.parent if isinstance(message.parent, str | None) else ""].append(message)
-    roots = [message for message in after[None] if message.role == PROMPTER]
+    messages: dict[str, _Message] = {}
+    for one in read:
+        if isinstance(one, _Message):
+            messages.setdefault(one.name, one)
+    after = _children(messages)
+    roots = [message for message in after.get(None, ()) if message.role == PROMPTER]
     becomes: dict[str, Outcome] = {}
     for root in roots:
         for path in _paths(root, after, best=best):
@@ -103,12 +102,22 @@ def _outcomes(read: Sequence[_Message | _Unusable], *, best: bool) -> Sequence[O
         elif one.name in becomes:
             outcomes.append(becomes[one.name])
         elif one.name in in_tree:
-            unanswered = one.role == PROMPTER and not after[one.name]
+            unanswered = one.role == PROMPTER and not after.get(one.name)
             outcomes.append(Drop("prompt_unanswered" if unanswered else "answer_not_best", one.name))
         else:
             reason = "message_below_dropped" if one.name in below_dropped else "message_without_parent"
             outcomes.append(Drop(reason, one.name))
     return outcomes
+
+
+def _children(messages: Mapping[str, _Message]) -> Children:
+    """Return the messages after each, which have the other role; equal ranks stay in the order of the file."""
+    after: defaultdict[object, list[_Message]] = defaultdict(list)
+    for message in sorted(messages.values(), key=lambda message: message.rank):
+        above = messages.get(message.parent) if isinstance(message.parent, str) else None
+        if above is None or above.role != message.role:
+            after[message.parent if isinstance(message.parent, str | None) else ""].append(message)
+    return after
 
 
 def _names_below(start: Iterable[_Message], after: Children) -> set[str]:
