@@ -37,8 +37,8 @@ def row_options(dataset: Dataset) -> Callable[[Command], Command]:
             "source",
             required=True,
             metavar="PATH|ORG/NAME[@REV]",
-            help=f"Folder with {dataset.title}'s files, one of the files (JSON array or JSON lines), or a dataset on "
-            f"the hub such as {dataset.hub_id}.",
+            help=f"Folder with {dataset.title}'s files, one of the files (JSON, JSON lines, CSV or Parquet), or a "
+            f"dataset on the hub such as {dataset.hub_id}.",
         ),
         click.option(
             "--splits",
@@ -52,8 +52,8 @@ def row_options(dataset: Dataset) -> Callable[[Command], Command]:
             multiple=True,
             metavar="NAME,...",
             callback=words,
-            help="Use only rows with these sources (first folder of the image path, such as coco). Other rows do not "
-            "count as dropped or missing.  [default: all]",
+            help=f"Use only rows with these sources ({dataset.about_sources}). Other rows do not count as dropped or "
+            "missing.  [default: all]",
         ),
         click.option(
             "--max-samples",
