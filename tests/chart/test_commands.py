@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
-from vlm_sft.cli import main
+from command_line import parsed
 
 ROOT = Path(__file__).parents[2]
-CASES = [*sorted((ROOT / "values").glob("*.yaml")), ROOT / "tests" / "data" / "chart" / "everything.yaml"]
+DATA = ROOT / "tests" / "data" / "chart"
+CASES = [*sorted((ROOT / "values").glob("*.yaml")), DATA / "everything.yaml", DATA / "shards.yaml"]
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -21,20 +21,7 @@ def commands(manifests: list[Manifest]) -> Iterator[list[str]]:
         pod = manifest["spec"]["template"]["spec"] if templated else manifest.get("spec", {})
         for container in [*pod.get("initContainers", []), *pod.get("containers", [])]:
             if container["command"][0] != "tensorboard":
-                yield container["command"]
-
-
-def parsed(words: list[str]) -> dict[str, Any]:
-    """Return the parameters of a command line, without running it."""
-    command: click.Command = main
-    context = click.Context(main, info_name=words[0])
-    rest = words[1:]
-    while isinstance(command, click.Group):
-        name, *rest = rest
-        found = command.get_command(context, name)
-        assert found, f"no command {name} in {words}"
-        command = found
-    return command.make_context(command.name, list(rest), parent=context).params
+                yield [word.replace("$(JOB_COMPLETION_INDEX)", "0") for word in container["command"]]
 
 
 @pytest.mark.parametrize("values", CASES, ids=lambda path: path.stem)

@@ -20,20 +20,26 @@ ONE_NODE = {"train": {"nodes": 1, "gradientAccumulationSteps": None}}
 MEGATRON = {
     "train": {"backend": "megatron", "sharding": "ddp", "gradientAccumulationSteps": None, "args": {"train_iters": 9}}
 }
+EVALUATED = {"evaluate": {"dataset": ["a/b"]}}
+HUB = {"prepare": {"dataset": "hub", "input": "a/b"}, **EVALUATED}
+OASST1 = {"prepare": {"dataset": "oasst1"}}
 EXTRA: dict[str, dict[str, Any]] = {
     "image.allowLatest": {"image": {"tag": "latest"}},
     "train.backend": {"train": {"sharding": "ddp", "args": {"num_train_epochs": 1}}},
     "train.parallel.sequence": {"train": {"gradientAccumulationSteps": None}},
     **dict.fromkeys((f"train.parallel.{size}" for size in ("tensor", "pipeline", "expert", "context")), MEGATRON),
     "prepare.maxHistoryRounds": {"prepare": {"layout": "steps"}},
+    "prepare.volcano.as": {"prepare": {"dataset": "volcano"}, **EVALUATED},
+    "prepare.geo3k.target": {"prepare": {"dataset": "geo3k"}},
+    **dict.fromkeys((f"prepare.oasst1.{key}" for key in ("threads", "languages", "unreviewed")), OASST1),
+    **dict.fromkeys(("prepare.columns", "prepare.subset"), HUB),
     "kueue.priorityClass": {"kueue": {"queueName": "team"}},
     "kueue.hold": {"kueue": {"queueName": "team"}},
     "train.runtimeRef.kind": {"train": {"launcher": "trainjob"}},
     "train.runtimeRef.name": {"train": {"launcher": "trainjob"}},
     "prepare.enabled": ROWS,
     "prepare.dataset": ROWS,
-    "prepare.splits": {"evaluate": {"dataset": ["a/b"]}},
-    "train.dataset": {"evaluate": {"dataset": ["a/b"]}},
+    **dict.fromkeys(("prepare.splits", "train.dataset"), EVALUATED),
     "model.download": {"model": {"id": "a/b"}},
     "storage.cache.accessMode": ONE_NODE,
     "storage.outputs.accessMode": {**ONE_NODE, "serve": {"enabled": False}, "tensorboard": {"enabled": False}},

@@ -41,6 +41,11 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["offline: true, but Qwen/Qwen3-VL-8B-Instruct is not downloaded; set model.id to a path, or model.download and prepare.enabled to true"],
     ),
     "offline with a download": ({"offline": True}, []),
+    "offline with a dataset that is not fetched": (
+        {"offline": True, "train": {"dataset": ["a/b#500", "/outputs/rows.jsonl", "rows.csv#9"], "valDataset": ["a/b#500"], "args": {"streaming": True}}},
+        ["offline: true, but the dataset a/b#500 is not downloaded; name a path, or set prepare.enabled to true and train.args.streaming to false"],
+    ),
+    "offline with a dataset that is fetched": ({"offline": True, "train": {"dataset": ["a/b#500"]}}, []),
     "offline with a path": ({"offline": True, "model": {"id": "/cache/model", "download": False}}, []),
     "no batch": (
         {"train": {"effectiveBatchSize": None}},
@@ -121,15 +126,74 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"prepare": {"splits": ["test"]}},
         ["prepare.splits: got test, need train or 1m to train on; add one, or set train.dataset"],
     ),
-    "no images": (
-        {"prepare": {"imageRoots": []}},
-        ["prepare.imageRoots: empty, and prepare.skipImages is false; name the folders that hold the images, or skip them"],
+    "no split of volcano to train on": (
+        {"prepare": {"dataset": "volcano", "splits": ["test"]}},
+        [
+            "prepare.splits: got test, need train to train on; add one, or set train.dataset",
+            "prepare.splits: got test, but volcano has train; use these",
+        ],
     ),
-    "no images on purpose": ({"prepare": {"imageRoots": [], "skipImages": True}}, []),
+    "splits that a dataset does not have": (
+        {"prepare": {"dataset": "geo3k", "splits": ["train", "1m", "dev"]}},
+        ["prepare.splits: got 1m, dev, but geo3k has train, test, validation; use these"],
+    ),
+    "files without an input": (
+        {"prepare": {"dataset": "csv"}},
+        ["prepare.input: empty, and csv has no default; name a file or folder on a claim, or a dataset on the hub (ORG/NAME)"],
+    ),
+    "a hub dataset without an input": (
+        {"prepare": {"dataset": "hub"}},
+        ["prepare.input: empty, and hub has no default; name a dataset on the hub (ORG/NAME)"],
+    ),
+    "the input of another dataset": (
+        {"prepare": {"dataset": "geo3k", "input": "PengxiangLi/FIRE@main"}},
+        ["prepare.input: got PengxiangLi/FIRE@main, but prepare.dataset is geo3k; remove it, or use prepare.dataset: fire"],
+    ),
+    "a known dataset read by its columns": ({"prepare": {"dataset": "hub", "input": "tatsu-lab/alpaca"}}, []),
+    "a copy of a dataset": ({"prepare": {"dataset": "alpaca", "input": "me/alpaca"}}, []),
+    "images of a dataset without images": (
+        {"prepare": {"dataset": "oasst1", "imageRoots": ["/cache/a", "/cache/b"]}},
+        ["prepare.imageRoots: got /cache/a, /cache/b, but oasst1 has no images; remove it"],
+    ),
+    "datasets without images need no folder": ({"prepare": {"dataset": "alpaca"}}, []),
+    "options of other datasets": (
+        {"prepare": {
+            "dataset": "alpaca", "volcano": {"as": "trajectories"}, "geo3k": {"target": "plain"}, "feedback": "score-and-text",
+            "oasst1": {"threads": "all", "languages": ["en"], "unreviewed": True}, "columns": {"prompt": "q"}, "subset": "main",
+        }},
+        [
+            'prepare.columns: got {"prompt":"q"}, but prepare.dataset alpaca has no such option; remove it, or use prepare.dataset: jsonl or csv or hub',
+            "prepare.feedback: got score-and-text, but prepare.dataset alpaca has no such option; remove it, or use prepare.dataset: fire",
+            "prepare.geo3k.target: got plain, but prepare.dataset alpaca has no such option; remove it, or use prepare.dataset: geo3k",
+            'prepare.oasst1.languages: got ["en"], but prepare.dataset alpaca has no such option; remove it, or use prepare.dataset: oasst1',
+            "prepare.oasst1.threads: got all, but prepare.dataset alpaca has no such option; remove it, or use prepare.dataset: oasst1",
+            "prepare.oasst1.unreviewed: got true, but prepare.dataset alpaca has no such option; remove it, or use prepare.dataset: oasst1",
+            "prepare.subset: got main, but prepare.dataset alpaca has no such option; remove it, or use prepare.dataset: hub",
+            "prepare.volcano.as: got trajectories, but prepare.dataset alpaca has no such option; remove it, or use prepare.dataset: volcano",
+        ],
+    ),
+    "pods that divide rows which cannot be divided": (
+        {"prepare": {"dataset": "oasst1", "shards": 2}, "storage": {"cache": {"accessMode": "ReadWriteMany"}}},
+        ["prepare.shards: got 2, but the rows of oasst1 cannot be divided; use 1"],
+    ),
+    "pods that divide trajectories": (
+        {"prepare": {"dataset": "volcano", "volcano": {"as": "trajectories"}, "shards": 2}, "storage": {"cache": {"existingClaim": "a"}}},
+        ["prepare.shards: got 2, but the rows of a volcano trajectory may lie anywhere in the file; use 1"],
+    ),
+    "pods that divide the first rows, on claims that they cannot share": (
+        {"prepare": {"shards": 8, "maxSamples": 100}, "storage": {"outputs": {"accessMode": "ReadWriteOnce"}}},
+        [
+            "prepare.shards: got 8, but prepare.maxSamples 100 counts the rows from the start of a split; use 1, or prepare.maxSamples: 0",
+            "storage.cache.accessMode: got ReadWriteOnce, but 8 pods read the images (prepare.shards); use ReadWriteMany, or prepare.shards: 1",
+            "storage.outputs.accessMode: got ReadWriteOnce, but 8 pods write parts of the data (prepare.shards); use ReadWriteMany, or prepare.shards: 1",
+        ],
+    ),
+    "pods that divide a disabled preparation": ({"prepare": {"enabled": False, "shards": 8}, "train": {"dataset": ["a/b"]}}, []),
     "a history that drops answers to train on": (
         {"prepare": {"maxHistoryRounds": 4}},
         ["prepare.maxHistoryRounds: 4, but prepare.loss all trains on earlier answers too, and prepare.layout trajectory drops the earliest of them; use prepare.layout: steps, or 5 rounds (FIRE's longest trajectory)"],
     ),
+    "a short history of another dataset": ({"prepare": {"dataset": "oasst1", "maxHistoryRounds": 1}}, []),
     "the longest history of FIRE": ({"prepare": {"maxHistoryRounds": 5}}, []),
     "a short history of steps": ({"prepare": {"maxHistoryRounds": 1, "layout": "steps"}}, []),
     "a short history of last answers": ({"prepare": {"maxHistoryRounds": 1, "loss": "last"}}, []),
@@ -254,6 +318,25 @@ def test_all_problems_are_reported_at_once(fail_lines: FailLines) -> None:
         ({"train": {"resources": {"requests": None, "limits": {"memory": "256GB"}}}}, []),
         ({"train": {"gpusPerNode": "four", "parallel": None}}, []),
         ({"train": None, "prepare": {"splits": "train"}, "storage": None, "serve": ["x"]}, []),
+        (
+            {
+                "prepare": {
+                    "volcano": 1,
+                    "geo3k": None,
+                    "oasst1": [],
+                    "columns": 5,
+                    "input": 7,
+                    "splits": None,
+                    "imageRoots": 1,
+                }
+            },
+            ["prepare.columns"],
+        ),
+        (
+            {"offline": True, "train": {"dataset": "rows.csv", "valDataset": {"a": 1}}, "evaluate": {"dataset": None}},
+            [],
+        ),
+        ({"prepare": {"dataset": "imagenet", "shards": "two", "verify": "maybe"}}, []),
         ({"model": None, "evaluate": {"enabled": True}}, ["model.id"]),
         ({"train": {"nodes": 2, "effectiveBatchSize": 3}}, ["train.effectiveBatchSize", "storage.cache.accessMode"]),
     ],

@@ -1,13 +1,17 @@
 """How a Job is held until its predecessor finishes, with and without Kueue; for upgrades see test_lookup.py."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+CHART = Path(__file__).parents[2] / "charts" / "vlm-sft"
+
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
+Helm = Callable[..., subprocess.CompletedProcess[str]]
 
 QUEUE = {"kueue.x-k8s.io/queue-name": "team", "kueue.x-k8s.io/priority-class": "low"}
 KUEUE = {"queueName": "team", "priorityClass": "low"}
@@ -75,6 +79,56 @@ def test_a_held_job_enters_the_queue_of_an_older_kueue_on_release(render: Render
 def test_training_without_predecessor_is_in_its_queue_at_once(render: Render, everything: Path, hold: str) -> None:
     off = {"prepare": {"enabled": False}, "train": {"dataset": ["a/b"]}, "evaluate": {"dataset": ["a/b"]}}
     assert holds(render(everything, off, {"kueue": {**KUEUE, "hold": hold}}))["train"] == (QUEUE, {}, None)
+
+
+SHARDS = Path(__file__).parents[1] / "data" / "chart" / "shards.yaml"
+
+
+@pytest.mark.parametrize(
+    ("kueue", "first", "held"),
+    [
+        ({}, ({}, {}, None), ({}, {}, True)),
+        (KUEUE, (QUEUE, {}, None), (QUEUE, {"kueue.x-k8s.io/admission-gated-by": "vlm-sft/predecessor"}, None)),
+        (
+            {**KUEUE, "hold": "label"},
+            (QUEUE, {}, None),
+            ({}, {"vlm-sft/queue-name": "team", "vlm-sft/priority-class": "low"}, True),
+        ),
+    ],
+    ids=["suspend", "gate", "label"],
+)
+def test_the_pods_that_convert_are_held_like_training(render: Render, kueue: Any, first: Any, held: Any) -> None:
+    found = holds(render(SHARDS, {"kueue": kueue}))
+    assert (found["prepare"], found["convert"], found["train"]) == (first, held, held)
+
+
+def test_a_rollback_releases_each_job_of_a_chain_after_the_one_before(render: Render) -> None:
+    manifests = render(SHARDS)
+    hooks = {
+        m["metadata"]["name"]: m["spec"]["template"]["spec"]
+        for m in manifests
+        if m["metadata"].get("annotations", {}).get("helm.sh/hook") == "post-rollback"
+    }
+    names = {m["metadata"]["name"].split("-")[1]: m["metadata"]["name"] for m in manifests if m["kind"] == "Job"}
+    released = {name: (pod["serviceAccountName"], pod["containers"][0]["command"][2:]) for name, pod in hooks.items()}
+    assert released == {
+        "x-rollback-convert": ("x-prepare", [f"job/{names['convert']}", f"--after=job/{names['prepare']}"]),
+        "x-rollback-train": ("x-convert", [f"job/{names['train']}", f"--after=job/{names['convert']}"]),
+    }
+
+
+def test_the_notes_show_each_step_of_a_chain_and_how_to_continue_by_hand(render: Render, run_helm: Helm) -> None:
+    names = {m["metadata"]["name"].split("-")[1]: m["metadata"]["name"] for m in render(SHARDS) if m["kind"] == "Job"}
+    notes = run_helm("install", "x", CHART, "-f", SHARDS, "--dry-run=client").stdout.partition("\nNOTES:\n")[2]
+    patch = '--type merge -p \'{"spec":{"suspend":false}}\''
+    for line in (
+        f"logs -f job/{names['prepare']} -c model",
+        f"logs -f job/{names['convert']} -c data --all-pods --max-log-requests 3",
+        f"delete job/{names['prepare']} job/{names['convert']}",
+        f"patch job/{names['convert']} {patch}",
+        f"patch job/{names['train']} {patch}",
+    ):
+        assert f"  kubectl -n default {line}\n" in notes
 
 
 def test_another_queue_creates_another_job(render: Render, everything: Path) -> None:

@@ -139,6 +139,29 @@ def test_an_upgrade_does_not_hold_running_jobs(
     assert {component: upgrade[component]["spec"]["suspend"] for component in held} == held
 
 
+SHARDS = Path(__file__).parents[1] / "data" / "chart" / "shards.yaml"
+
+
+@pytest.mark.parametrize("major", [3, 4])
+@pytest.mark.parametrize(
+    ("live", "held"),
+    [
+        ({}, {"convert": True, "train": True}),
+        ({"prepare": RUNNING, "convert": HELD, "train": HELD}, {"convert": True, "train": True}),
+        ({"prepare": FINISHED, "convert": RUNNING, "train": HELD}, {"convert": False, "train": True}),
+        ({"prepare": FINISHED, "convert": FINISHED, "train": RUNNING}, {"convert": False, "train": False}),
+        ({"prepare": FINISHED, "train": HELD}, {"convert": False, "train": True}),  # a failed conversion was deleted
+        ({"train": HELD}, {"convert": True, "train": True}),
+    ],
+    ids=["first install", "preparing", "converting", "training", "conversion deleted", "both deleted"],
+)
+def test_an_upgrade_does_not_hold_a_running_conversion(
+    run_helm: Helm, tmp_path: Path, major: int, live: dict[str, Job], held: dict[str, bool]
+) -> None:
+    upgrade = rendered(run_helm, SHARDS, tmp_path, major, live)
+    assert {component: upgrade[component]["spec"]["suspend"] for component in held} == held
+
+
 # Fields of the live Job after its release, by kueue.hold.
 GATE, QUEUE = "kueue.x-k8s.io/admission-gated-by", "kueue.x-k8s.io/queue-name"
 GATED: Job = {**HELD, "metadata": {"labels": {QUEUE: "q"}, "annotations": {GATE: "vlm-sft/predecessor"}}}

@@ -10,12 +10,14 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SUPPORTED = ("1.31", "1.37")  # oldest: Chart.yaml's kubeVersion; newest: the last that kubernetes-validate has
-CASES = [*sorted((ROOT / "values").glob("*.yaml")), ROOT / "tests" / "data" / "chart" / "everything.yaml"]
+DATA = ROOT / "tests" / "data" / "chart"
+SHARDS = DATA / "shards.yaml"
+CASES = [*sorted((ROOT / "values").glob("*.yaml")), DATA / "everything.yaml", SHARDS]
 
 FOLDERS = {"HOME", "HF_HOME", "MODELSCOPE_CACHE", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR"}
 # Components without model and hub, and their programs.
 PROGRAMS = {"ddp-check": "vlm-sft", "rollback": "vlm-sft", "tensorboard": "tensorboard", "sync": "rclone"}
-WITHOUT_GPUS = {"prepare", "storage-check", "rollback", "tensorboard", "sync"}
+WITHOUT_GPUS = {"prepare", "convert", "storage-check", "rollback", "tensorboard", "sync"}
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -209,9 +211,9 @@ def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
     prepare = jobs["prepare"]["spec"]["template"]
     assert [container["name"] for container in containers(prepare["spec"])] == [
         "command-0",
+        "model",
         "images",
         "data",
-        "model",
         "release",
     ]
     assert prepare["spec"]["containers"][0]["command"] == ["vlm-sft", "release", f"job/{names['train']}"]
@@ -222,6 +224,73 @@ def test_each_step_releases_the_next(render: Render, everything: Path) -> None:
         f"--then-release=job/{names['export']}",
     ]
     assert "--data-marker=/outputs/fire_bc/stats.json" in train
+
+
+def test_several_pods_convert_a_part_each_and_the_last_one_releases_training(render: Render) -> None:
+    manifests = render(SHARDS)
+    jobs = {component: job_of(manifests, component) for component in ("prepare", "convert", "train")}
+    names = {component: job["metadata"]["name"] for component, job in jobs.items()}
+    assert {component: job["spec"].get("suspend") for component, job in jobs.items()} == {
+        "prepare": None,
+        "convert": True,
+        "train": True,
+    }
+    prepare = {c["name"]: c["command"] for c in containers(jobs["prepare"]["spec"]["template"]["spec"])}
+    assert prepare == {
+        "model": ["vlm-sft", "fetch", "example/vlm-8b"],
+        "release": ["vlm-sft", "release", f"job/{names['convert']}"],
+    }
+    spec = jobs["convert"]["spec"]
+    assert {key: spec.get(key) for key in ("completionMode", "completions", "parallelism", "backoffLimitPerIndex")} == {
+        "completionMode": "Indexed",
+        "completions": 3,
+        "parallelism": 3,
+        "backoffLimitPerIndex": 2,
+    }
+    assert "backoffLimit" not in spec, "it would end the Job for the failures of all parts together"
+    pod = spec["template"]["spec"]
+    data, release = containers(pod)
+    assert data["command"][-2:] == ["--shard", "$(JOB_COMPLETION_INDEX)/3"]
+    assert data["command"][:5] == ["vlm-sft", "prepare", "robo2vlm", "--input", "keplerccc/Robo2VLM-1"]
+    marker = "/outputs/robo2vlm_bc/stats.json"
+    assert release["command"] == ["vlm-sft", "release", f"job/{names['train']}", "--when", marker]
+    assert "podAntiAffinity" in pod["affinity"]
+    train = jobs["train"]["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert f"--data-marker={marker}" in train
+
+
+def test_each_job_may_release_only_the_next(render: Render) -> None:
+    manifests = render(SHARDS)
+    names = {c: job_of(manifests, c)["metadata"]["name"] for c in ("prepare", "convert", "train")}
+    roles = {
+        m["metadata"]["name"]: {rule["resourceNames"][0]: rule["verbs"] for rule in m["rules"]}
+        for m in manifests
+        if m["kind"] == "Role"
+    }
+    assert roles == {
+        "x-prepare": {names["prepare"]: ["get"], names["convert"]: ["get", "patch"]},
+        "x-convert": {names["convert"]: ["get"], names["train"]: ["get", "patch"]},
+    }
+    accounts = {component: pod.get("serviceAccountName") for component, pod in pods(manifests)}
+    assert (accounts["prepare"], accounts["convert"]) == ("x-prepare", "x-convert")
+
+
+def test_a_conversion_without_steps_before_it_starts_at_once(render: Render) -> None:
+    manifests = render(SHARDS, {"model": {"download": False}})
+    assert "suspend" not in job_of(manifests, "convert")["spec"]
+    assert job_of(manifests, "train")["spec"]["suspend"] is True
+    names = {m["metadata"]["name"] for m in manifests}
+    assert "x-convert" in names
+    assert not {name for name in names if name.startswith("x-prepare")}
+
+
+def test_several_pods_prepare_without_training(render: Render) -> None:
+    manifests = render(SHARDS, {"train": {"enabled": False}, "prepare": {"commands": [["true"]]}})
+    assert job_of(manifests, "convert")["spec"]["suspend"] is True
+    pod = job_of(manifests, "convert")["spec"]["template"]["spec"]
+    assert [container["name"] for container in containers(pod)] == ["data"]
+    assert "serviceAccountName" not in pod
+    assert {m["metadata"]["name"] for m in manifests if m["kind"] == "Role"} == {"x-prepare"}
 
 
 def test_training_is_not_held_without_a_preparation(render: Render, everything: Path) -> None:

@@ -51,6 +51,23 @@ def test_a_change_renames_only_the_changed_objects(
     assert {name for name in before if before[name] != after[name]} == renamed
 
 
+@pytest.mark.parametrize(
+    ("change", "renamed"),
+    [
+        ({"prepare": {"shards": 4}}, {"convert", "prepare"}),
+        ({"prepare": {"commands": [["true"]]}}, {"prepare"}),
+        ({"train": {"resources": {"limits": {"memory": "96Gi"}}}}, {"train", "convert", "prepare"}),
+    ],
+    ids=str,
+)
+def test_a_change_of_a_chain_renames_the_changed_jobs_and_those_before(
+    render: Render, change: Any, renamed: set[str]
+) -> None:
+    shards = CHART.parents[1] / "tests" / "data" / "chart" / "shards.yaml"
+    before, after = names(render(shards)), names(render(shards, change))
+    assert {name for name in before if before[name] != after[name]} == renamed
+
+
 @pytest.mark.parametrize("release", ["y", "on", "null"])
 def test_a_release_name_may_be_a_yaml_boolean_or_null(render: Render, everything: Path, release: str) -> None:
     manifests = render(everything, {"networkPolicy": {"enabled": True}}, release=release)

@@ -52,8 +52,8 @@ def values_with(texts: dict[str, str]) -> dict[str, Any]:
             "sources": ["coco", texts["source"] or "x"],
         },
         "train": {
-            "dataset": [texts["dataset"] or "x"],
-            "valDataset": [texts["valDataset"] or "x"],
+            "dataset": ["/" + texts["dataset"]],
+            "valDataset": ["/" + texts["valDataset"]],
             "args": {
                 "system": texts["arg"],
                 "new_special_tokens": [texts["item"]],
@@ -61,7 +61,7 @@ def values_with(texts: dict[str, str]) -> dict[str, Any]:
             },
             "env": {"TEXT": texts["env"]},
         },
-        "evaluate": {"dataset": [texts["evalDataset"] or "x"], "args": {"system": texts["evalArg"]}},
+        "evaluate": {"dataset": ["/" + texts["evalDataset"]], "args": {"system": texts["evalArg"]}},
         "scheduling": {
             "nodeSelector": {"label": texts["label"]},
             "tolerations": [{"key": "k", "value": texts["taint"]}],
@@ -132,10 +132,11 @@ def test_five_thousand_generated_strings_arrive_intact(render: Render, everythin
     alphabet = "".join(NASTY) + "".join(chr(dice.randrange(0x20, 0xD800)) for _ in range(2000))
     texts = ["".join(dice.choices(alphabet, k=dice.randint(1, 40))) for _ in range(560)]
     named = {f"NAME_{index}": text for index, text in enumerate(texts)}
+    paths = [f"/{text}" for text in texts]  # another text would be a dataset on the hub
     values = {
         "prepare": {"commands": [["vlm-sft", *texts]], "imageRoots": ["/" + text for text in texts]},
-        "train": {"dataset": texts, "valDataset": texts, "args": {"new_special_tokens": texts}, "env": named},
-        "evaluate": {"dataset": texts},
+        "train": {"dataset": paths, "valDataset": paths, "args": {"new_special_tokens": texts}, "env": named},
+        "evaluate": {"dataset": paths},
         "scheduling": {"nodeSelector": named, "tolerations": [{"key": "k", "value": text} for text in texts]},
         "fabric": {"env": {f"FABRIC_{name}": text for name, text in named.items()}},
     }
@@ -149,11 +150,11 @@ def test_five_thousand_generated_strings_arrive_intact(render: Render, everythin
     arrived = [
         [as_kubernetes_reads(word) for word in steps["command-0"]["command"]][1:],
         [root.removeprefix("/") for option, root in itertools.pairwise(words) if option == "--image-root"],
-        config["dataset"],
-        config["val_dataset"],
+        [path.removeprefix("/") for path in config["dataset"]],
+        [path.removeprefix("/") for path in config["val_dataset"]],
         config["new_special_tokens"],
         [config["ENV"][name] for name in named],
-        yaml.safe_load(maps["evaluate"]["data"]["evaluate.yaml"])["val_dataset"],
+        [path[1:] for path in yaml.safe_load(maps["evaluate"]["data"]["evaluate.yaml"])["val_dataset"]],
         [pod["nodeSelector"][name] for name in named],
         [toleration["value"] for toleration in pod["tolerations"] if toleration["key"] == "k"],
         [as_kubernetes_reads(variables[f"FABRIC_{name}"]) for name in named],

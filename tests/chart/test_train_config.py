@@ -53,7 +53,7 @@ FIGURES: dict[str, dict[str, Any]] = {
     "qwen3-8b-2gpu": {
         **LORA,
         "model": "Qwen/Qwen3-8B",
-        "dataset": ["vicgalle/alpaca-gpt4#500"],
+        "dataset": ["/outputs/hub/vicgalle-alpaca-gpt4-2c47ab7d/data.parquet#500"],
         "lora_rank": 8,
         "lora_alpha": 16,
         "per_device_train_batch_size": 1,
@@ -227,7 +227,7 @@ def test_training_reads_the_prepared_files(render: Render) -> None:
 
 
 def test_a_model_revision_is_downloaded_and_trained(render: Render) -> None:
-    manifests = render(BASE, {"model": {"revision": "abc123"}})
+    manifests = render(BASE, {"model": {"revision": "abc123"}, "train": {"dataset": ["/cache/rows.jsonl"]}})
     assert config(manifests)["model_revision"] == "abc123"
     steps = [
         c["command"]

@@ -121,6 +121,7 @@ def test_the_schema_allows_other_keys_only_in_passed_through_maps() -> None:
         "fabric.env",
         "fabric.resources",
         "gpu.nodeSelector",
+        "prepare.columns",
         "scheduling.nodeSelector",
         "train.args",
         "train.env",

@@ -2,6 +2,8 @@
 
 import http.server
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from local_jobs import loopback_certificate
 from vlm_sft.cluster import api as module
-from vlm_sft.cluster.release import release
+from vlm_sft.cluster.release import release, unhold
 from vlm_sft.train.cli import train
 
 Object = dict[str, Any]
@@ -28,6 +30,7 @@ class Cluster:
         self.objects: dict[str, Object] = {}
         self.statuses: list[int] = []
         self.requests: list[tuple[str, str, str | None, object]] = []
+        self.lock, self.readers, self.barrier = threading.Lock(), 0, threading.Barrier(1)
         folder.mkdir()
         context = loopback_certificate(folder)
         (folder / "token").write_text("secret-of-this-test\n")
@@ -36,6 +39,11 @@ class Cluster:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                with cluster.lock:
+                    waits = cluster.readers > 0
+                    cluster.readers -= waits
+                if waits:
+                    cluster.barrier.wait(60)
                 self.answer(None)
 
             def do_PATCH(self) -> None:
@@ -48,7 +56,8 @@ class Cluster:
                 status = cluster.statuses.pop(0) if cluster.statuses else 200 if path in cluster.objects else 404
                 if status == 200 and body is not None:
                     assert query == "fieldManager=vlm-sft"
-                    status = cluster.change(cluster.objects[path], body)
+                    with cluster.lock:
+                        status = cluster.change(cluster.objects[path], body)
                 text = json.dumps(cluster.objects.get(path, {})).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
@@ -61,6 +70,10 @@ class Cluster:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def meet(self, readers: int) -> None:
+        """Let the first `readers` reads be answered only when all of them have arrived."""
+        self.readers, self.barrier = readers, threading.Barrier(readers)
 
     def change(self, live: Object, patch: Any) -> int:
         """Apply a patch as the API server does: it records who changes a field as its manager."""
@@ -206,6 +219,39 @@ def test_after_an_unfinished_predecessor_it_stays_held(cluster: Cluster, before:
     message = "job/x: stays held: job/before is not complete, and will release it when it is\n"
     assert (ended.exit_code, ended.stderr) == (0, message)
     assert [method for method, *_ in cluster.requests] == ["GET"]
+
+
+def test_without_the_file_it_stays_held_and_nothing_is_asked(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.objects[JOB] = live = held(suspend=True)
+    file = tmp_path / "stats.json"
+    ended = run("job/x", "--when", str(file))
+    message = f"job/x: stays held: {file} does not exist yet, and the pod that completes it releases\n"
+    assert (ended.exit_code, ended.stderr, cluster.requests) == (0, message, [])
+    file.write_text("{}")
+    assert run("job/x", "--when", str(file)).stderr == "job/x: released\n"
+    assert live["spec"] == {"suspend": False}
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        held(suspend=True),
+        held({QUEUE: "q"}, {GATES: "vlm-sft/predecessor"}, suspend=True),
+        held(None, {"vlm-sft/queue-name": "q"}, suspend=True),
+    ],
+    ids=["suspended", "gate", "late label"],
+)
+def test_two_pods_that_finish_at_once_release_it_together(cluster: Cluster, tmp_path: Path, live: Object) -> None:
+    cluster.objects[JOB] = live
+    cluster.meet(2)  # both read the held Job before one of them changes it
+    (tmp_path / "stats.json").write_text("{}")
+    command = [sys.executable, "-c", "from vlm_sft.cli import main; main()", "release", "job/x"]
+    command += ["--when", str(tmp_path / "stats.json")]
+    pods = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [(pod.communicate()[1], pod.returncode) for pod in pods] == [("job/x: released\n", 0)] * 2
+    assert [method for method, *_ in cluster.requests][:2] == ["GET", "GET"]
+    assert unhold(live) is None
+    assert "vlm-sft" not in [entry["manager"] for entry in live["metadata"]["managedFields"]]
 
 
 def test_a_finished_run_whose_pod_died_before_the_release_is_released_by_the_next_pod(

@@ -137,7 +137,7 @@ def a_deleted_training_pod_is_resumed_to_the_same_loss(k: Client) -> None:
     )
     k.wait_for_job("second", "prepare", PREPARED_S)
     log = k.kubectl("logs", f"job/{job_name(k, 'second', 'prepare')}", "-c", "data")
-    check("the prepared data is reused", "finished before" in log, True)
+    check("the prepared data is reused", "already finished" in log, True)
     pod = wait_for_step(k, "second", 10)
     before = identities(k, "second")
     k.deploy("second", *options)
@@ -163,6 +163,31 @@ def when_one_of_two_pods_dies_both_restart_and_resume(k: Client) -> None:
     check("the final loss of an undisturbed run", report["last_loss"], read_report(k, "nodes")["last_loss"])
 
 
+def an_indexed_preparation_repeats_only_the_killed_pod_and_writes_what_one_pod_writes(k: Client) -> None:
+    parts = "prepare.shards=3,prepare.outputDir=/outputs/parts,evaluate.enabled=false,export.enabled=false"
+    k.deploy("parts", *SMOKE, *SHARED, "--set", f"{parts},train.args.max_steps=10")
+    check("the conversion is held", k.job("parts", "convert")["spec"]["suspend"], True)
+    k.wait_for_job("parts", "prepare", PREPARED_S)
+    k.wait("a pod for each part exists", 60, lambda: len(k.pods("parts", "convert")) == 3)
+    first = {index(pod): pod["metadata"]["name"] for pod in k.pods("parts", "convert")}
+    k.kubectl("delete", "pod", first["1"], "--grace-period=1", "--wait=false")
+    check("training is held", k.job("parts", "train")["spec"]["suspend"], True)
+    k.wait_for_job("parts", "convert", PREPARED_S)
+    finished = [pod for pod in k.pods("parts", "convert") if pod["status"]["phase"] == "Succeeded"]
+    names = {index(pod): pod["metadata"]["name"] for pod in finished}
+    check("the pods of the other parts are the first ones", (names["0"], names["2"]), (first["0"], first["2"]))
+    check("the killed pod has a successor", names["1"] != first["1"], True)
+    check("pods on each node", len({pod["spec"]["nodeName"] for pod in finished}), min(2, len(k.get("nodes"))))
+    for split in ("train", "test"):
+        files = (f"/outputs/{folder}/fire_bc_{split}.jsonl" for folder in ("parts", "fire_bc"))
+        sums = k.kubectl("exec", READER, "--", "sha256sum", *files).split()
+        check(f"the bytes of {split} are those of one pod", sums[0], sums[2])
+    left = k.kubectl("exec", READER, "--", "find", "/outputs/parts", "-name", "*shard-*")
+    check("no part is left", left, "")
+    k.wait("training is released", 60, lambda: not k.job("parts", "train")["spec"].get("suspend"))
+    k.wait_for_job("parts", "train", TRAINED_S)
+
+
 def another_learning_rate_is_another_run(k: Client) -> None:
     first, run = job_name(k, "smoke", "train"), run_dir(k, "smoke")
     k.deploy("smoke", *SMOKE, "--set", "train.args.learning_rate=0.01")
@@ -170,7 +195,7 @@ def another_learning_rate_is_another_run(k: Client) -> None:
     check("another run directory", run_dir(k, "smoke") != run, True)
     k.wait_for_job("smoke", "prepare", PREPARED_S)
     log = k.kubectl("logs", f"job/{job_name(k, 'smoke', 'prepare')}", "-c", "data")
-    check("the data is not prepared again", "finished before" in log, True)
+    check("the data is not prepared again", "already finished" in log, True)
     k.wait_for_job("smoke", "train", TRAINED_S)
     check("the report of the first run still exists", read_report(k, "smoke", run)["status"], "finished")
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 # (what stands in values/fire-4gpu.yaml, what is put there, all that is said about that line)
 MISTAKES = [
     ("  id: Qwen/Qwen3-VL-32B-Instruct", "  id: Qwen/Qwen3 VL", 'model.id: got "Qwen/Qwen3 VL" (string), need a string matching ^(/\\S+|[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?)?$; e.g. "Qwen/Qwen3-VL-32B-Instruct"'),
-    ("  dataset: fire", "  dataset: fyre", 'prepare.dataset: got "fyre" (string), need one of "", "fire"; did you mean fire?'),
+    ("  dataset: fire", "  dataset: fyre", 'prepare.dataset: got "fyre" (string), need one of "", "fire", "volcano", "geo3k", "robo2vlm", "alpaca", "oasst1", "jsonl", "csv", "hub"; did you mean fire?'),
     ("  gpusPerNode: 4", "  gpuPerNode: 4", "train.gpuPerNode: no such key; did you mean train.gpusPerNode?"),
     ("  batchSizePerGpu: 1", '  batchSizePerGpu: "1"', 'train.batchSizePerGpu: got "1" (string), need an integer >= 1 [samples]; e.g. 1; drop the quotes'),
     ("  gradientAccumulationSteps: 16", "  gradientAccumulationSteps: 0", "train.gradientAccumulationSteps: got 0 (integer), need an integer or null >= 1 [forward passes]; e.g. 16"),

@@ -1,6 +1,5 @@
 """What ms-swift's own loader yields from a file, for tests: 10 s for the first file of a process, 0.3 s for others."""
 
-import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 
 def rows_loaded(path: Path) -> list[dict[str, Any]]:
     """Return the rows that `swift sft` loads in strict mode: `messages`, and `images` as a list of paths or bytes."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
     with warnings.catch_warnings(action="ignore"), tempfile.TemporaryDirectory() as cache:
         from vlm_sft.prepare.swift_load import load, quiet
 

@@ -21,9 +21,8 @@ Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def offline() -> Iterator[None]:
+def without_gpus() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="ignore"):
-        patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("CUDA_VISIBLE_DEVICES", "")
         yield
 

@@ -1,5 +1,7 @@
 """Runs rendered Kubernetes Jobs as local processes, with the same commands, environment, config files and order.
 
+The pods of an Indexed Job run one after the other.
+
 A mount path of a container (`/cache`, `/outputs`, `/config`, `/tmp`) becomes a local folder. The path is rewritten in
 arguments, environment and config files. A held Job (`suspend: true`) starts when a process of another Job releases it
 through the Kubernetes API, as in a cluster: a loopback server stands in for the API server.
@@ -8,6 +10,7 @@ through the Kubernetes API, as in a cluster: a loopback server stands in for the
 import datetime
 import http.server
 import ipaddress
+import itertools
 import json
 import os
 import re
@@ -62,8 +65,9 @@ class LocalJobs:
                     sys.exit(f"error: still held, and no Job is left to release them: {held}")
                 waiting.remove(job)
                 pod = job["spec"]["template"]["spec"]
-                for container in [*pod.get("initContainers", []), *pod["containers"]]:
-                    steps.append(self._run(job, pod, container, api_env))
+                containers = [*pod.get("initContainers", []), *pod["containers"]]
+                for index, container in itertools.product(range(job["spec"].get("completions", 1)), containers):
+                    steps.append(self._run(job, pod, container, {**api_env, "JOB_COMPLETION_INDEX": str(index)}))
                     if steps[-1].exit_code != 0:
                         return steps
         return steps
@@ -75,11 +79,14 @@ class LocalJobs:
     def _startable(self, job: Manifest) -> bool:
         return not job["spec"].get("suspend") or job["metadata"]["name"] in self.released
 
-    def _run(self, job: Manifest, pod: Manifest, container: Manifest, api_env: dict[str, str]) -> Step:
+    def _run(self, job: Manifest, pod: Manifest, container: Manifest, cluster_env: dict[str, str]) -> Step:
         folders = self._mount(pod, container)
         name = job["metadata"]["name"]
         command = [rewrite(word, folders) for word in [*container["command"], *container.get("args", [])]]
-        command = [word.replace("$$", "$") for word in command]  # as Kubernetes does
+        index = cluster_env.pop("JOB_COMPLETION_INDEX")
+        command = [
+            word.replace("$(JOB_COMPLETION_INDEX)", index).replace("$$", "$") for word in command
+        ]  # as Kubernetes
         print(f"\n== {name} / {container['name']}: {' '.join(command)[:200]}", file=sys.stderr, flush=True)
         env = {key: os.environ[key] for key in ("PATH", "LANG", "SSL_CERT_FILE") if key in os.environ}
         env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
@@ -87,7 +94,7 @@ class LocalJobs:
             if "value" in variable:
                 env[variable["name"]] = rewrite(variable["value"], folders)
         if any("serviceAccountToken" in str(volume) for volume in pod.get("volumes", [])):
-            env |= api_env
+            env |= cluster_env
         started_s = time.monotonic()
         exit_code = subprocess.run(command, env=env, check=False, cwd=self.root).returncode
         return Step(name, container["name"], time.monotonic() - started_s, exit_code)

@@ -4,7 +4,7 @@
 {{- define "vlm-sft.check" -}}
 {{- $problems := list }}
 {{- $root := dict "Values" (include "vlm-sft.checkable" . | fromJson) "Release" .Release "Capabilities" .Capabilities }}
-{{- range list "release" "image" "model" "batch" "parallel" "data" "backend" "storage" "workloads" "resources" "owned" "cluster" }}
+{{- range list "release" "image" "model" "batch" "parallel" "data" "prepare" "shards" "backend" "storage" "workloads" "resources" "owned" "cluster" }}
 {{- range (include (printf "vlm-sft.check.%s" .) $root | fromJsonArray) }}{{ $problems = append $problems . }}{{ end }}
 {{- end }}
 {{- if $problems }}{{ fail (printf "\n%s" (join "\n" $problems)) }}{{ end }}
@@ -18,10 +18,10 @@
 {{- range list "prepare" "train" "evaluate" "jupyter" "ddpCheck" "export" "serve" "tensorboard" "sync" }}
 {{- $maps = concat $maps (list . (printf "%s.resources" .) (printf "%s.resources.requests" .) (printf "%s.resources.limits" .)) }}
 {{- end }}
-{{- $maps = concat $maps (list "train.parallel" "train.args" "train.env" "evaluate.args" "evaluate.env" "serve.args" "sync.env") }}
+{{- $maps = concat $maps (list "prepare.volcano" "prepare.geo3k" "prepare.oasst1" "train.parallel" "train.args" "train.env" "evaluate.args" "evaluate.env" "serve.args" "sync.env") }}
 {{- $strings := list "image.tag" "model.id" "kueue.priorityClass" "kueue.hold" "prepare.dataset" "prepare.layout" "prepare.loss" }}
 {{- $strings = concat $strings (list "train.accelerator" "train.launcher" "train.sharding" "train.backend" "serve.engine") }}
-{{- $strings = concat $strings (list "storage.cache.accessMode" "storage.outputs.accessMode") }}
+{{- $strings = concat $strings (list "storage.cache.accessMode" "storage.outputs.accessMode" "prepare.input" "prepare.outputDir" "prepare.volcano.as") }}
 {{- range $key := concat $maps $strings }}
 {{- $path := splitList "." $key }}
 {{- $section := $values }}
@@ -30,7 +30,11 @@
 {{- $_ := set $section (last $path) (has $key $maps | ternary dict "") }}
 {{- end }}
 {{- end }}
-{{- $_ := set $values.prepare "splits" (join "," $values.prepare.splits | splitList ",") -}}
+{{- range $key := list "prepare.splits" "prepare.imageRoots" "train.dataset" "train.valDataset" "evaluate.dataset" }}
+{{- $path := splitList "." $key }}
+{{- $section := get $values (first $path) }}
+{{- $_ := set $section (last $path) (join "\n" (get $section (last $path)) | splitList "\n" | compact) }}
+{{- end -}}
 {{ $values | toJson }}
 {{- end }}
 
@@ -65,6 +69,13 @@
 {{- $downloaded := and .Values.prepare.enabled $model.download }}
 {{- if and $needed .Values.offline $model.id (not (hasPrefix "/" $model.id)) (not $downloaded) }}
 {{- $problems = append $problems (printf "offline: true, but %s is not downloaded; set model.id to a path, or model.download and prepare.enabled to true" $model.id) }}
+{{- end }}
+{{- if .Values.offline }}
+{{- range include "vlm-sft.namedDatasets" . | fromJsonArray | uniq }}
+{{- if and (include "vlm-sft.isOnHub" .) (not (include "vlm-sft.hubFetch" (dict "root" $ "dataset" .) | fromJson)) }}
+{{- $problems = append $problems (printf "offline: true, but the dataset %s is not downloaded; name a path, or set prepare.enabled to true and train.args.streaming to false" .) }}
+{{- end }}
+{{- end }}
 {{- end -}}
 {{ $problems | toJson }}
 {{- end }}
@@ -100,21 +111,15 @@
 {{- define "vlm-sft.check.data" -}}
 {{- $problems := list }}
 {{- $prepare := .Values.prepare }}
+{{- $made := include "vlm-sft.prepared" . | fromJson }}
 {{- if and .Values.train.enabled (not .Values.train.dataset) }}
 {{- if not $prepare.dataset }}
 {{- $problems = append $problems "train.dataset: empty, and prepare.dataset is empty too; name a dataset (a path or a hub id), or prepare one" }}
 {{- else if not $prepare.enabled }}
 {{- $problems = append $problems (printf "train.dataset: empty, and the preparation of %s is switched off; set prepare.enabled to true, or name the files of an earlier preparation" $prepare.dataset) }}
-{{- else if and (not (has "train" $prepare.splits)) (not (has "1m" $prepare.splits)) }}
-{{- $problems = append $problems (printf "prepare.splits: got %s, need train or 1m to train on; add one, or set train.dataset" (join ", " $prepare.splits)) }}
+{{- else if and $made (not $made.train) }}
+{{- $problems = append $problems (printf "prepare.splits: got %s, need %s to train on; add one, or set train.dataset" (join ", " $made.splits) (without $made.known "test" "validation" | join " or ")) }}
 {{- end }}
-{{- end }}
-{{- if and $prepare.enabled $prepare.dataset (not $prepare.imageRoots) (not $prepare.skipImages) }}
-{{- $problems = append $problems "prepare.imageRoots: empty, and prepare.skipImages is false; name the folders that hold the images, or skip them" }}
-{{- end }}
-{{- $rounds := int $prepare.maxHistoryRounds }}
-{{- if and $prepare.enabled $prepare.dataset (eq $prepare.layout "trajectory") (lt $rounds 5) (ne $prepare.loss "last") }}
-{{- $problems = append $problems (printf "prepare.maxHistoryRounds: %d, but prepare.loss %s trains on earlier answers too, and prepare.layout trajectory drops the earliest of them; use prepare.layout: steps, or 5 rounds (FIRE's longest trajectory)" $rounds $prepare.loss) }}
 {{- end }}
 {{- if .Values.evaluate.enabled }}
 {{- $datasets := include "vlm-sft.datasets" . | fromJson }}
@@ -122,6 +127,71 @@
 {{- $problems = append $problems "evaluate.enabled: true, but train.enabled is false, so there is no run to evaluate; set train.enabled to true" }}
 {{- else if not (or .Values.evaluate.dataset $datasets.val_dataset) }}
 {{- $problems = append $problems "evaluate.dataset: empty, and training has no validation set; set it, or train.valDataset" }}
+{{- end }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{/* Options of the dataset that is prepared. */}}
+{{- define "vlm-sft.check.prepare" -}}
+{{- $problems := list }}
+{{- $prepare := .Values.prepare }}
+{{- $table := include "vlm-sft.datasetTable" . | fromYaml }}
+{{- $made := include "vlm-sft.prepared" . | fromJson }}
+{{- if and $prepare.enabled $made }}
+{{- $name := $prepare.dataset }}
+{{- if not $made.input }}
+{{- $what := eq $name "hub" | ternary "a dataset on the hub (ORG/NAME)" "a file or folder on a claim, or a dataset on the hub (ORG/NAME)" }}
+{{- $problems = append $problems (printf "prepare.input: empty, and %s has no default; name %s" $name $what) }}
+{{- else if $made.hub }}
+{{- range $other, $row := $table }}
+{{- if and (ne $other $name) (eq (splitList "@" $made.input | first) ($row.hub | default "")) }}
+{{- $problems = append $problems (printf "prepare.input: got %s, but prepare.dataset is %s; remove it, or use prepare.dataset: %s" $made.input $name $other) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $unknown := list }}
+{{- range $made.splits }}{{ if not (has . $made.known) }}{{ $unknown = append $unknown . }}{{ end }}{{ end }}
+{{- if $unknown }}
+{{- $problems = append $problems (printf "prepare.splits: got %s, but %s has %s; use these" (join ", " $unknown) $name (join ", " $made.known)) }}
+{{- end }}
+{{- if and $made.text $prepare.imageRoots }}
+{{- $problems = append $problems (printf "prepare.imageRoots: got %s, but %s has no images; remove it" (join ", " $prepare.imageRoots) $name) }}
+{{- end }}
+{{- range $key, $own := include "vlm-sft.datasetOptions" . | fromYaml }}
+{{- $value := (include "vlm-sft.prepareKey" (dict "root" $ "key" $key) | fromJson).value }}
+{{- if and $value (ne (toJson $value) (toJson $own.default)) (not (has $name $own.of)) }}
+{{- $shown := kindIs "string" $value | ternary $value (toJson $value) }}
+{{- $problems = append $problems (printf "prepare.%s: got %s, but prepare.dataset %s has no such option; remove it, or use prepare.dataset: %s" $key $shown $name (join " or " $own.of)) }}
+{{- end }}
+{{- end }}
+{{- if and (eq $name "fire") (eq $prepare.layout "trajectory") (lt (int $made.rounds) 5) (ne $prepare.loss "last") }}
+{{- $problems = append $problems (printf "prepare.maxHistoryRounds: %d, but prepare.loss %s trains on earlier answers too, and prepare.layout trajectory drops the earliest of them; use prepare.layout: steps, or 5 rounds (FIRE's longest trajectory)" (int $made.rounds) $prepare.loss) }}
+{{- end }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{/* A preparation by several pods. */}}
+{{- define "vlm-sft.check.shards" -}}
+{{- $problems := list }}
+{{- $prepare := .Values.prepare }}
+{{- if include "vlm-sft.convert.runs" . }}
+{{- $shards := int $prepare.shards }}
+{{- $made := include "vlm-sft.prepared" . | fromJson }}
+{{- $chains := and (eq $prepare.dataset "volcano") (eq $prepare.volcano.as "trajectories") }}
+{{- if or $made.whole $chains }}
+{{- $what := $chains | ternary "the rows of a volcano trajectory may lie anywhere in the file" (printf "the rows of %s cannot be divided" $prepare.dataset) }}
+{{- $problems = append $problems (printf "prepare.shards: got %d, but %s; use 1" $shards $what) }}
+{{- end }}
+{{- if int $prepare.maxSamples }}
+{{- $problems = append $problems (printf "prepare.shards: got %d, but prepare.maxSamples %d counts the rows from the start of a split; use 1, or prepare.maxSamples: 0" $shards (int $prepare.maxSamples)) }}
+{{- end }}
+{{- range $name, $use := dict "cache" "read the images" "outputs" "write parts of the data" }}
+{{- $claim := index $.Values.storage $name }}
+{{- if and (not $claim.existingClaim) (ne $claim.accessMode "ReadWriteMany") }}
+{{- $problems = append $problems (printf "storage.%s.accessMode: got %s, but %d pods %s (prepare.shards); use ReadWriteMany, or prepare.shards: 1" $name $claim.accessMode $shards $use) }}
+{{- end }}
 {{- end }}
 {{- end -}}
 {{ $problems | toJson }}

@@ -1,4 +1,4 @@
-{{/* Order of the workloads: prepare -> train -> evaluate and export. The predecessor releases a held object, which uses no GPU
+{{/* Order of the workloads: prepare -> convert (with prepare.shards) -> train -> evaluate and export. The predecessor releases a held object, which uses no GPU
      and no quota until then. The releaser and Kueue change the fields that hold an object, so an upgrade renders the fields of
      the live object. */}}
 

@@ -14,19 +14,19 @@
 {{- define "vlm-sft.datasets" -}}
 {{- $train := .Values.train }}
 {{- $prepare := .Values.prepare }}
-{{- $made := not (or (not $prepare.enabled) (eq $prepare.dataset "")) }}
-{{- $dataset := $train.dataset }}
-{{- $validation := $train.valDataset }}
-{{- if and $made (not $dataset) }}
+{{- $made := include "vlm-sft.prepared" . | fromJson }}
+{{- $dataset := include "vlm-sft.readable" (dict "root" . "datasets" $train.dataset) | fromJsonArray }}
+{{- $validation := include "vlm-sft.readable" (dict "root" . "datasets" $train.valDataset) | fromJsonArray }}
+{{- $marker := "" }}
+{{- if and $prepare.enabled $made (not $dataset) }}
+{{- $marker = printf "%s/stats.json" $made.outputDir }}
 {{- $dataset = list }}
-{{- range $prepare.splits }}
-{{- if ne . "test" }}{{ $dataset = append $dataset (printf "%s/%s_bc_%s.jsonl" $prepare.outputDir $prepare.dataset .) }}{{ end }}
+{{- range $made.train }}{{ $dataset = append $dataset (printf "%s/%s_bc_%s.jsonl" $made.outputDir $prepare.dataset .) }}{{ end }}
+{{- if not $validation }}
+{{- $validation = list }}
+{{- range $made.validation }}{{ $validation = append $validation (printf "%s/%s_bc_%s.jsonl" $made.outputDir $prepare.dataset .) }}{{ end }}
 {{- end }}
-{{- if and (not $validation) (has "test" $prepare.splits) }}
-{{- $validation = list (printf "%s/%s_bc_test.jsonl" $prepare.outputDir $prepare.dataset) }}
-{{- end }}
-{{- end }}
-{{- $marker := ternary (printf "%s/stats.json" $prepare.outputDir) "" (and $made (not $train.dataset)) -}}
+{{- end -}}
 {{ dict "dataset" $dataset "val_dataset" $validation "marker" $marker | toJson }}
 {{- end }}
 
@@ -80,7 +80,8 @@
 {{- if hasKey $trained . }}{{ $_ := set $args . (get $trained .) }}{{ end }}
 {{- end }}
 {{- range $name, $value := include "vlm-sft.given" $evaluate.args | fromJson }}{{ $_ := set $args $name $value }}{{ end }}
-{{- $_ := set $args "val_dataset" ($evaluate.dataset | default $datasets.val_dataset) }}
+{{- $own := include "vlm-sft.readable" (dict "root" . "datasets" $evaluate.dataset) | fromJsonArray }}
+{{- $_ := set $args "val_dataset" ($own | default $datasets.val_dataset) }}
 {{- $env := include "vlm-sft.given" .Values.train.env | fromJson }}
 {{- range $name, $value := include "vlm-sft.given" $evaluate.env | fromJson }}{{ $_ := set $env $name $value }}{{ end }}
 {{- if eq .Values.train.accelerator "cpu" }}

@@ -15,8 +15,13 @@ from vlm_sft.lazy_group import lazy_group
 # Name -> module with a click command of that name, imported only when it runs, so that `--help` is fast.
 COMMANDS = {
     "prepare": ("vlm_sft.prepare.cli", "convert dataset rows to ms-swift JSONL"),
+    "check": ("vlm_sft.check.cli", "report what ms-swift would lose or spoil of JSONL files"),
     "images": ("vlm_sft.images.cli", "download the images that a dataset names from public archives"),
     "fetch": ("vlm_sft.cluster.fetch", "download a model into the cache before any GPU is requested"),
+    "fetch-data": (
+        "vlm_sft.cluster.fetch_data",
+        "download a hub dataset as ms-swift reads it, before any GPU is requested",
+    ),
     "release": ("vlm_sft.cluster.release", "start a held Job"),
     "train": ("vlm_sft.train.cli", "check the run, then train with ms-swift; an interrupted run resumes"),
     "evaluate": ("vlm_sft.evaluate.cli", "generate answers with the trained model and score them"),

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from swift_loads import rows_loaded
+from vlm_sft.cli import main
 from vlm_sft.datasets.conversation import JOINED, REASONS, Conversation, Drop
 from vlm_sft.datasets.readers.source import SplitInput
 from vlm_sft.datasets.volcano import VOLCANO
@@ -189,3 +192,15 @@ def test_ms_swift_loads_every_line(form: str, tmp_path: Path) -> None:
     assert [row["images"] for row in loaded] == [line["images"] for line in lines]
     said = [[message["content"] for message in row["messages"]] for row in (*loaded, *lines)]
     assert said[: len(lines)] == said[len(lines) :]
+
+
+@pytest.mark.parametrize(("form", "named"), [("rows", 2), ("trajectories", 1)])
+def test_only_the_images_of_the_prepared_rows_are_fetched(form: str, named: int, tmp_path: Path) -> None:
+    for name in ("1.jpg", "2.jpg"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    rows = [row("Plain?", "Yes."), critique("q", "a", "f", "2.jpg"), revise("q", "a", "f", "r", "2.jpg")]
+    (tmp_path / "volcano-train.json").write_text(json.dumps(rows))
+    options = ["--input", str(tmp_path), "--image-root", str(tmp_path), "--as", form]
+    result = CliRunner().invoke(main, ["images", "volcano", *options])
+    assert result.exit_code == 0, result.output
+    assert f"{named} images named, {named} of them on disk" in result.output

@@ -186,7 +186,7 @@ def test_nothing_is_written_over_without_force(tmp_path: Path) -> None:
     [
         ("x", {"target": 63, "gpus": 4}, 1, "error: --target: 63 is not a multiple of 4 GPUs; use 60 or 64\n"),
         ("x", {"target": 3, "gpus": 2, "nodes": 2}, 1, "error: --target: 3 is not a multiple of 4 (2 GPUs x 2 nodes); use 4\n"),
-        ("x", {"dataset": "fire"}, 1, "error: --model: Qwen/Qwen3-8B sees no images, and fire has one in every row; use e.g. Qwen/Qwen3-VL-8B-Instruct\n"),
+        ("x", {"dataset": "fire"}, 1, "error: --model: Qwen/Qwen3-8B sees no images, and fire has them; use e.g. Qwen/Qwen3-VL-8B-Instruct\n"),
         ("X", {}, 1, "error: NAME: X, need lower-case letters, digits and -, a letter first, at most 40 characters; choose another\n"),
         ("x", {"out": "/nowhere"}, 1, "error: --out: /nowhere is no folder; make it, or name another\n"),
         ("x", {"gpu": "a100"}, 1, "error: --gpu: 'a100' comes in several sizes; use a100-40g or a100-80g\n"),
@@ -213,7 +213,7 @@ def test_a_terminal_is_requested_gpu_what_is_missing(tmp_path: Path) -> None:
     os.close(keyboard)
     os.close(terminal)
     assert run.returncode == 0, run.stderr
-    assert "dataset: fire, alpaca, a hub id or a path [fire]: " in run.stderr
+    assert "dataset: fire, volcano, geo3k, robo2vlm, alpaca, oasst1, a hub id or a path [fire]: " in run.stderr
     assert "effective batch size" not in run.stderr
     values = values_in(tmp_path / "x.yaml")
     assert (values["prepare"], values["model"]) == ({"dataset": "fire"}, {"id": "Qwen/Qwen3-VL-4B-Instruct"})

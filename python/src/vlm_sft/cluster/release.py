@@ -4,6 +4,8 @@ The live object shows how it is held: by `spec.suspend`, by Kueue's annotation `
 queue label, whose value is stored in the annotation `vlm-sft/queue-name`.
 """
 
+from pathlib import Path
+
 import click
 
 from vlm_sft.cluster.api import MANAGER, TRIES, Api, Object, RefusedError
@@ -19,8 +21,23 @@ FINISHED = ("Complete", "Completed")  # of Jobs and TrainJobs; of JobSets
 @click.command()
 @click.argument("target", metavar="KIND/NAME")
 @click.option("--after", metavar="KIND/NAME", help="Release it only if this object is complete; else it stays held.")
-def release(target: str, after: str | None) -> None:
+@click.option(
+    "--when",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Release it only if this file exists; else it stays held, and that is no error. For pods that each prepare a "
+    "part of the data: the file is written when all parts are.",
+)
+def release(target: str, after: str | None, file: Path | None) -> None:
     """Let a held Job start: job/NAME, jobset/NAME or trainjob/NAME. A Job that is not held is left as it is."""
+    try:
+        missing = file is not None and not file.is_file()
+    except OSError as error:
+        raise UserError(f"--when: {file}: {error.strerror}") from None
+    if missing:
+        click.echo(f"{target}: stays held: {file} does not exist yet, and the pod that completes it releases", err=True)
+        return
     release_job(target, after)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,15 @@ class Dataset:
     def own_options(self) -> list[str]:
         """Return the parameter names of `options`."""
 
+        @self.add_options
         @click.command()
         def command() -> None: ...
 
-        for option in self.options:
-            command = option(command)
         return [str(parameter.name) for parameter in command.params]
+
+    def add_options(self, command: Any) -> Any:  # noqa: ANN401  a function or a click command
+        """Add `options` to a command."""
+        return reduce(lambda made, option: option(made), reversed(self.options), command)
 
     def files_of(self, split: str, names: Sequence[str]) -> list[str]:
         """Return those of `names`, relative paths with forward slashes, that are the split's files, in order."""

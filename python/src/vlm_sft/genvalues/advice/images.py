@@ -6,12 +6,10 @@ from typing import Any
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.sizing.image_tokens import max_image_tokens, token_side_px
 from vlm_sft.genvalues.sizing.known_models import find_shape
+from vlm_sft.genvalues.sizing.prepared_rows import HAS_IMAGES, ROUND_TOKENS, longest_answers, prepared_dataset
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 Finding = tuple[tuple[str, ...], str]
-# FIRE: 1.9 kB a row with 2.6 answers, about 4.3 bytes a token (Qwen's tokenizer on English), rounded up
-LONGEST_HISTORY = 5  # rounds before the last answer of FIRE's longest trajectories
-ROUND_TOKENS = 170  # an answer and its feedback
 _TOO_LONG = {"delete": "ms-swift leaves longer rows out", "split": "longer rows are split"}
 _LIMITS = ("MAX_PIXELS", "IMAGE_MAX_TOKEN_NUM")  # the first that is set counts
 
@@ -23,17 +21,21 @@ def image_advice(values: dict[str, Any], config: TrainConfig) -> Iterator[Findin
         image, key, unit = _image_limit(values, config) if max_length else (0, "", 1)
     except UserError:
         return  # reported as a wrong argument
-    answers = min(int(values["prepare"]["maxHistoryRounds"]), LONGEST_HISTORY) + 1 if _reads_fire(values) else 0
-    text = answers * ROUND_TOKENS
+    answers, dataset = longest_answers(values), prepared_dataset(values)
+    text = (answers or 0) * ROUND_TOKENS
     if not image or image + text <= max_length:
         return
     parts = f"an image of {image} ({key if key in config.env else f'{key} is not set'})"
     if answers:
-        rounds = f"prepare.maxHistoryRounds: {values['prepare']['maxHistoryRounds']}"
-        parts += f" and {answers} answers with their feedback of about {ROUND_TOKENS} each ({rounds})"
-    way_out = f"use {image + text}"
+        rounds = values["prepare"]["maxHistoryRounds"]
+        limit = f" (prepare.maxHistoryRounds: {rounds})" if rounds else ""
+        parts += f" and {answers} answers with their feedback of about {ROUND_TOKENS} each{limit}"
+    elif dataset:
+        parts += f" and a text whose length is not known for {dataset}"
+    is_known = bool(answers) or not dataset
+    way_out = f"use {image + text}" if is_known else f"use more than {image}"
     if max_length > text:
-        way_out += f", or train.env.{key}: {(max_length - text) * unit}"
+        way_out += f", or train.env.{key}{':' if is_known else ' below'} {(max_length - text) * unit}"
     consequence = _TOO_LONG.get(config.argument("truncation_strategy", "delete"), "longer rows are cut")
     message = f"{max_length} tokens, but a row can have {image + text}: {parts}; {consequence}; {way_out}"
     yield ("train", "args", "max_length"), message
@@ -43,7 +45,7 @@ def _image_limit(values: dict[str, Any], config: TrainConfig) -> tuple[int, str,
     """Return the maximum tokens of an image (0: none known), the variable that limits it and its units per token."""
     environment = config.environment
     given = next((name for name in _LIMITS if environment.get(name)), None)
-    if given is None and not _reads_fire(values):
+    if given is None and not HAS_IMAGES.get(prepared_dataset(values)):
         return 0, "", 1
     try:
         vision = find_shape(str(config.args["model"])).vision
@@ -53,9 +55,3 @@ def _image_limit(values: dict[str, Any], config: TrainConfig) -> tuple[int, str,
         return 0, "", 1
     unit = token_side_px(vision) ** 2 if given == "MAX_PIXELS" else 1
     return max_image_tokens(vision, environment), given or "IMAGE_MAX_TOKEN_NUM", unit
-
-
-def _reads_fire(values: dict[str, Any]) -> bool:
-    """Return whether the preparation writes the rows: one image each, and a history."""
-    prepare = values["prepare"]
-    return bool(prepare["enabled"] and prepare["dataset"] == "fire" and not values["train"]["dataset"])

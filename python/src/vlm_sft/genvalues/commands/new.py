@@ -14,12 +14,13 @@ from vlm_sft.genvalues.commands.new_file import new_file
 from vlm_sft.genvalues.commands.options import FILE, chart_option, helm_option
 from vlm_sft.genvalues.rules.chart_rules import release_name_problem
 from vlm_sft.genvalues.sizing.gpu import find_gpu
+from vlm_sft.genvalues.sizing.prepared_rows import HAS_IMAGES
 from vlm_sft.genvalues.values.chart import Chart, find_chart, load_chart
 
 GPUS, TARGET = click.IntRange(1, 16), click.IntRange(1)
 # Prompts for missing options: option -> question, type, default.
 QUESTIONS: dict[str, tuple[str, "click.ParamType[Any]", Any]] = {
-    "dataset": ("dataset: fire, alpaca, a hub id or a path", click.STRING, "fire"),
+    "dataset": (f"dataset: {', '.join(HAS_IMAGES)}, a hub id or a path", click.STRING, "fire"),
     "model": ("model: a hub id, or a path on a claim", click.STRING, "Qwen/Qwen3-VL-8B-Instruct"),
     "gpus": ("GPUs of each node", GPUS, 1),
     "target": ("effective batch size, in samples", TARGET, 16),
@@ -28,7 +29,11 @@ QUESTIONS: dict[str, tuple[str, "click.ParamType[Any]", Any]] = {
 
 @click.command()
 @click.argument("name")
-@click.option("--dataset", metavar="NAME", help="fire, alpaca, or what ms-swift takes: a hub id or a path, with #500.")
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help=f"{', '.join(HAS_IMAGES)}; or what ms-swift takes: a hub id or a path, with #500.",
+)
 @click.option("--model", metavar="ID", help="Hub id, or a path that starts with /.")
 @click.option("--gpus", type=GPUS, help="GPUs of each node.")
 @click.option("--nodes", type=click.IntRange(1, 1000), default=1, help="Nodes (1).")

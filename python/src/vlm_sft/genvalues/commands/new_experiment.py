@@ -5,12 +5,12 @@ from typing import Any
 
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.sizing.known_models import find_shape
+from vlm_sft.genvalues.sizing.prepared_rows import HAS_IMAGES
 from vlm_sft.genvalues.sizing.shape import Shape
 
-ALPACA = "vicgalle/alpaca-gpt4"  # 52,002 rows of text
-FIRE_TOKENS = 8192  # holds an image and the longest trajectories of FIRE
-OTHER_TOKENS = 2048  # holds an Alpaca row many times over
-FIRE_IMAGE_TOKENS = 2048  # of an image at most: a quarter of the row
+IMAGE_ROW_TOKENS = 8192  # holds an image and the longest trajectories of FIRE; other dialogues are shorter
+TEXT_ROW_TOKENS = 2048  # holds an Alpaca row many times over
+IMAGE_TOKENS = 2048  # of an image at most: a quarter of the row
 CORES_PER_GPU, MEMORY_GIB_PER_GPU = 8, 64  # the chart's defaults, which are for one GPU
 
 
@@ -18,11 +18,16 @@ CORES_PER_GPU, MEMORY_GIB_PER_GPU = 8, 64  # the chart's defaults, which are for
 class NewExperiment:
     """The answers. `target` is the effective batch size in samples; `gpus` counts those of each node."""
 
-    dataset: str  # fire, alpaca, or anything that ms-swift takes
+    dataset: str  # one that the preparation converts (fire, alpaca, ...), or anything that ms-swift takes
     model: str
     gpus: int
     nodes: int
     target: int
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the dataset is known to have images."""
+        return HAS_IMAGES.get(self.dataset, False)
 
     @property
     def world(self) -> int:
@@ -50,15 +55,15 @@ def first_values(new: NewExperiment) -> dict[str, Any]:
         shape: Shape | None = find_shape(new.model)
     except UserError:
         shape = None  # not known here
-    if new.dataset == "fire" and shape is not None and shape.vision is None:
+    if new.has_images and shape is not None and shape.vision is None:
         raise UserError(
-            f"--model: {new.model} sees no images, and fire has one in every row; use e.g. Qwen/Qwen3-VL-8B-Instruct"
+            f"--model: {new.model} sees no images, and {new.dataset} has them; use e.g. Qwen/Qwen3-VL-8B-Instruct"
         )
     values: dict[str, Any] = {"model": {"id": new.model}}
     if new.nodes > 1:
         values["storage"] = {"cache": {"accessMode": "ReadWriteMany"}}
-    if new.dataset == "fire":
-        values["prepare"] = {"dataset": "fire"}
+    if new.dataset in HAS_IMAGES:
+        values["prepare"] = {"dataset": new.dataset}
     values["train"] = _train(new, shape)
     return values
 
@@ -67,9 +72,9 @@ def _train(new: NewExperiment, shape: Shape | None) -> dict[str, Any]:
     train: dict[str, Any] = {"gpusPerNode": new.gpus}
     if new.nodes > 1:
         train["nodes"] = new.nodes
-    if new.dataset != "fire":
-        train["dataset"] = [ALPACA if new.dataset == "alpaca" else new.dataset]
-    tokens = FIRE_TOKENS if new.dataset == "fire" else OTHER_TOKENS
+    if new.dataset not in HAS_IMAGES:
+        train["dataset"] = [new.dataset]
+    tokens = IMAGE_ROW_TOKENS if new.has_images else TEXT_ROW_TOKENS
     if shape is not None and shape.text.learned_positions:
         tokens = min(tokens, shape.text.learned_positions)
     train["effectiveBatchSize"] = new.target
@@ -84,8 +89,8 @@ def _train(new: NewExperiment, shape: Shape | None) -> dict[str, Any]:
         "warmup_ratio": 0.05,
         "max_length": tokens,
     }
-    if new.dataset == "fire":
-        train["env"] = {"IMAGE_MAX_TOKEN_NUM": FIRE_IMAGE_TOKENS}
+    if new.has_images:
+        train["env"] = {"IMAGE_MAX_TOKEN_NUM": IMAGE_TOKENS}
     if new.gpus > 1:
         amounts = {"cpu": CORES_PER_GPU * new.gpus, "memory": f"{MEMORY_GIB_PER_GPU * new.gpus}Gi"}
         train["resources"] = {"requests": amounts, "limits": amounts}

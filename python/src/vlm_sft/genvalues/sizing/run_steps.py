@@ -8,6 +8,7 @@ from vlm_sft.genvalues.sizing.batch import Batch, Steps, megatron_steps, steps
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 EPOCHS = 3.0  # ms-swift's default
+VALIDATION = ("_test.jsonl", "_validation.jsonl")  # files that the chart gives to training as validation data
 
 
 def epochs_of(config: TrainConfig) -> float:
@@ -38,14 +39,14 @@ def steps_of(batch: Batch, samples: int | None, config: TrainConfig) -> int | No
 
 
 def samples_from_stats(path: Path) -> int:
-    """Return the lines of the training split in a stats.json: {"files": {"fire_bc_train.jsonl": {"lines": ...}}}.
+    """Return the lines of the training splits in a stats.json: {"files": {"fire_bc_train.jsonl": {"lines": ...}}}.
 
     Raises:
         UserError: it cannot be read, or names no training file.
     """
     try:
         stats = json.loads(path.read_text(encoding="utf-8"))
-        lines = [facts["lines"] for name, facts in stats["files"].items() if "train" in name]
+        lines = [facts["lines"] for name, facts in stats["files"].items() if not name.endswith(VALIDATION)]
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
