@@ -45,10 +45,11 @@ class Dataset:
     # first split is the main one.
     split_files: Mapping[str, tuple[str, ...]]
     default_splits: tuple[str, ...]
+    columns: tuple[str, ...] = ()  # that a Parquet file must have
     options: tuple[Callable[[Any], Any], ...] = ()  # click options that only this dataset has
     locate: Callable[..., Sequence[Any]] | None = None  # opens the splits instead of readers/source.py
     has_scores: bool = False  # users' replies have scores: --feedback
-    needs_images: bool = True  # False: most users have no images, so --image-root is not asked for
+    needs_images: bool = True  # False: the rows have none, or hold them, so --image-root is not asked for
     # Places of the same image in other archive layouts: (regular expression over the whole path, replacement).
     image_rewrites: tuple[tuple[str, str], ...] = ()
     archive_table: Path | None = None  # public archives of the images, see images/archive_table.py
