@@ -102,7 +102,17 @@ def test_no_tool_imports_what_only_the_ranks_need() -> None:
 
 
 def test_only_the_registry_imports_a_dataset_and_no_sample_depends_on_one() -> None:
-    shared = {"conversation", "dataset", "image_path", "options", "readers", "registry", "row_form", "texts"}
+    shared = {
+        "conversation",
+        "dataset",
+        "image_field",
+        "image_path",
+        "options",
+        "readers",
+        "registry",
+        "row_form",
+        "texts",
+    }
     for name, path in sources():
         folder = name.split("/")[1] if name.startswith("datasets/") else ""
         modules = {m.split(".")[2] for m in imported(path) if m.startswith("vlm_sft.datasets.")}

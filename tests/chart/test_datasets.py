@@ -12,6 +12,7 @@ from chart_keys import CHART, DEFAULTS, KEYS, value_at
 from command_line import parsed
 from vlm_sft.datasets.generic.columns import NAMES
 from vlm_sft.datasets.registry import DATASETS
+from vlm_sft.genvalues.sizing.prepared_rows import HAS_IMAGES
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -66,15 +67,15 @@ COMMANDS: dict[str, tuple[dict[str, Any], str, list[str], list[str]]] = {
         ["validation"],
     ),
     "jsonl": (
-        {"input": "/cache/a.jsonl", "imageRoots": ["/cache/a", "/cache/b"], "columns": {"prompt": "q", "images": "p"}},
-        f"--input /cache/a.jsonl --output-dir /outputs/jsonl_bc --splits train {COMMON} --map images=p,prompt=q "
+        {"input": "/cache/a.jsonl", "imageRoots": ["/cache/a", "/cache/b"], "columns": {"prompt": "q", "completion": "a"}},
+        f"--input /cache/a.jsonl --output-dir /outputs/jsonl_bc --splits train {COMMON} --map completion=a,prompt=q "
         f"{ALL} --image-root /cache/a --image-root /cache/b {VERIFY}",
         ["train"],
         [],
     ),
     "csv": (
-        {"input": "org/table", "columns": {"completion": "the answer"}, "verify": False},
-        f"--input org/table --output-dir /outputs/csv_bc --splits train {COMMON} --map 'completion=the answer' {ALL}",
+        {"input": "org/table", "columns": {"text": "the text"}, "verify": False},
+        f"--input org/table --output-dir /outputs/csv_bc --splits train {COMMON} --map 'text=the text' {ALL}",
         ["train"],
         [],
     ),
@@ -203,7 +204,8 @@ def test_the_table_of_datasets_agrees_with_the_commands() -> None:
         assert tuple(row["splits"]) == dataset.default_splits, name
         assert row.get("archives", False) == (dataset.archive_table is not None), name
         assert {*row["splits"], *row.get("further", [])} == {*dataset.split_files}, name
-    assert KEYS["prepare", "columns"]["propertyNames"]["enum"] == list(NAMES)
+    assert {name: not row.get("text") for name, row in rows.items() if "hub" in row} == HAS_IMAGES
+    assert set(KEYS["prepare", "columns"]["propertyNames"]["enum"]) == set(NAMES)
 
 
 def test_the_readme_lists_the_table_of_datasets() -> None:
@@ -236,10 +238,10 @@ def test_a_hub_dataset_is_fetched_once_and_read_from_its_file(render: Render) ->
     assert re.fullmatch(r"/outputs/hub/org-rows-[0-9a-f]{8}", rows)
     assert re.fullmatch(r"/outputs/hub/hf-a-b-c-d-[0-9a-f]{8}", other)
     config = train_config(manifests)
-    assert config["dataset"] == [f"{rows}/data.jsonl#500", "/outputs/own.jsonl#7", "rows.csv"]
-    assert config["val_dataset"] == [f"{rows}/data.jsonl#20", f"{other}/data.jsonl"]
+    assert config["dataset"] == [f"{rows}/data.parquet#500", "/outputs/own.jsonl#7", "rows.csv"]
+    assert config["val_dataset"] == [f"{rows}/data.parquet#20", f"{other}/data.parquet"]
     (evaluation,) = [m["data"]["evaluate.yaml"] for m in manifests if "evaluate.yaml" in m.get("data", {})]
-    assert yaml.safe_load(evaluation)["val_dataset"] == [f"{rows}/data.jsonl"]
+    assert yaml.safe_load(evaluation)["val_dataset"] == [f"{rows}/data.parquet"]
 
 
 def test_arguments_that_change_the_rows_are_fetched_apart(render: Render) -> None:

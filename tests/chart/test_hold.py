@@ -1,13 +1,17 @@
 """How a Job is held until its predecessor finishes, with and without Kueue; for upgrades see test_lookup.py."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+CHART = Path(__file__).parents[2] / "charts" / "vlm-sft"
+
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
+Helm = Callable[..., subprocess.CompletedProcess[str]]
 
 QUEUE = {"kueue.x-k8s.io/queue-name": "team", "kueue.x-k8s.io/priority-class": "low"}
 KUEUE = {"queueName": "team", "priorityClass": "low"}
@@ -111,6 +115,20 @@ def test_a_rollback_releases_each_job_of_a_chain_after_the_one_before(render: Re
         "x-rollback-convert": ("x-prepare", [f"job/{names['convert']}", f"--after=job/{names['prepare']}"]),
         "x-rollback-train": ("x-convert", [f"job/{names['train']}", f"--after=job/{names['convert']}"]),
     }
+
+
+def test_the_notes_show_each_step_of_a_chain_and_how_to_continue_by_hand(render: Render, run_helm: Helm) -> None:
+    names = {m["metadata"]["name"].split("-")[1]: m["metadata"]["name"] for m in render(SHARDS) if m["kind"] == "Job"}
+    notes = run_helm("install", "x", CHART, "-f", SHARDS, "--dry-run=client").stdout.partition("\nNOTES:\n")[2]
+    patch = '--type merge -p \'{"spec":{"suspend":false}}\''
+    for line in (
+        f"logs -f job/{names['prepare']} -c model",
+        f"logs -f job/{names['convert']} -c data --all-pods --max-log-requests 3",
+        f"delete job/{names['prepare']} job/{names['convert']}",
+        f"patch job/{names['convert']} {patch}",
+        f"patch job/{names['train']} {patch}",
+    ):
+        assert f"  kubectl -n default {line}\n" in notes
 
 
 def test_another_queue_creates_another_job(render: Render, everything: Path) -> None:

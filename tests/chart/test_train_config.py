@@ -53,7 +53,7 @@ FIGURES: dict[str, dict[str, Any]] = {
     "qwen3-8b-2gpu": {
         **LORA,
         "model": "Qwen/Qwen3-8B",
-        "dataset": ["/outputs/hub/vicgalle-alpaca-gpt4-2c47ab7d/data.jsonl#500"],
+        "dataset": ["/outputs/hub/vicgalle-alpaca-gpt4-2c47ab7d/data.parquet#500"],
         "lora_rank": 8,
         "lora_alpha": 16,
         "per_device_train_batch_size": 1,

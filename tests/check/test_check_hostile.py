@@ -25,7 +25,7 @@ def run(*arguments: str) -> Result:
         ("a.jsonl", b"", "empty; need JSON lines or a JSON array"),
         ("a.jsonl", b"\n \n", "empty; need JSON lines or a JSON array"),
         ("a.csv", b"question,answer\n1,2\n", "a table; convert it with `vlm-sft prepare csv --input a.csv`"),
-        ("a.parquet", b"PAR1xxxx", "a Parquet file; convert it with `vlm-sft prepare hub --input FOLDER`"),
+        ("a.parquet", b"PAR1xxxx", "a Parquet file; convert it with `vlm-sft prepare jsonl --input FILE`"),
         ("a.jsonl.gz", b"\x1f\x8b\x08", "compressed by gzip; unpack it with gunzip"),
         ("a.jsonl", b"\xff\xfe{\0", "UTF-16; convert it with iconv -f UTF-16 -t UTF-8"),
         ("a.jsonl", b"version https://git-lfs.github.com", "a Git LFS pointer, not the data itself; download it with"),
@@ -37,7 +37,7 @@ def run(*arguments: str) -> Result:
         ),
         ("a.json", b'[{"query": "q"}, {"que', "the JSON array is truncated in row 2"),
         ("a.json", b"[1, oops]", "is not JSON"),
-        ("a.json", b"[" * 2000, "the JSON array is truncated"),
+        ("a.json", b"[" * 2000, "brackets nested more than a thousand deep"),
     ],
 )
 def test_file_without_rows_says_what_it_is(tmp_path: Path, name: str, content: bytes, message: str) -> None:

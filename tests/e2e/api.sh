@@ -110,7 +110,7 @@ quota() { # NAME RESOURCE=AMOUNT...
 quotas() {
   local file message
   quota plenty requests.{cpu,memory}=4Ti limits.{cpu,memory}=4Ti requests.nvidia.com/gpu=64 pods=99
-  for file in "$root"/values/*.yaml "$root"/tests/data/chart/everything.yaml; do
+  for file in "$root"/values/*.yaml "$root"/tests/data/chart/{everything,shards}.yaml; do
     "$helm" template x "$chart" -n "$namespace" -f "$file" | "$root/.venv/bin/python" tests/e2e/pods.py >"$state/pods"
     k create --dry-run=server -f "$state/pods" >"$state/dry" 2>&1 || { cat "$state/dry" >&2; exit 1; }
     same "a quota admits each pod of $(basename "$file")" \

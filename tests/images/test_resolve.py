@@ -264,3 +264,13 @@ def test_a_full_disk_ends_the_preparation_instead_of_dropping_rows(tmp_path: Pat
 def test_a_scheme_that_is_not_of_the_web_is_unsafe(tmp_path: Path) -> None:
     for image in ("file:///etc/hostname", "ftp://host/1.jpg", "hf://datasets/a/b/c"):
         assert finder(tmp_path).find(image) == NoImage("image_path_unsafe", image)
+
+
+def test_an_absolute_path_below_a_root_is_the_same_picture(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a" / "1.png")
+    roots = ImageRoots([tmp_path], ())
+    assert roots.find(f"{tmp_path}/a/1.png") == roots.find("a/1.png") == f"{tmp_path}/a/1.png"
+    assert ImageRoots([Path("/")], ()).find(f"{tmp_path}/a/1.png") == f"{tmp_path}/a/1.png"
+    for outside in (f"{tmp_path}x/1.png", f"{tmp_path}/../1.png", f"{tmp_path}/a/../../1.png"):
+        assert getattr(roots.find(outside), "reason", "") == "image_path_unsafe"

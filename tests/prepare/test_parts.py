@@ -122,6 +122,23 @@ def test_a_shard_with_other_settings_does_not_count(tmp_path: Path) -> None:
     assert stats["written"] == len(ROWS) - 1
 
 
+def test_a_pod_that_starts_again_after_the_end_leaves_the_outputs_as_they_are(tmp_path: Path) -> None:
+    data = write(tmp_path / "data", ROWS)
+    for number in range(2):
+        preparation(data, tmp_path / "out").run_shard(Shard(number, 2))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    again = preparation(data, tmp_path / "out").run_shard(Shard(0, 2))
+    assert again == json.loads(before["stats.json"])
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_former_preparation_is_no_marker_of_a_shard(tmp_path: Path) -> None:
+    data = write(tmp_path / "data", ROWS)
+    preparation(data, tmp_path / "out").run()
+    assert preparation(data, tmp_path / "out", max_drop_share=0.5).run_shard(Shard(0, 2)) is None
+    assert not (tmp_path / "out" / "stats.json").exists()
+
+
 def test_a_cut_off_part_of_a_shard_is_made_again(tmp_path: Path) -> None:
     data = write(tmp_path / "data", ROWS)
     preparation(data, tmp_path / "one").run()

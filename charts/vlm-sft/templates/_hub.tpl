@@ -31,7 +31,7 @@
 {{- $read := list }}
 {{- range .datasets }}
 {{- $fetch := include "vlm-sft.hubFetch" (dict "root" $.root "dataset" .) | fromJson }}
-{{- $read = append $read ($fetch | empty | ternary . (printf "%s/data.jsonl%s" $fetch.folder (regexFind "#[0-9]+$" .))) }}
+{{- $read = append $read ($fetch | empty | ternary . (printf "%s/data.parquet%s" $fetch.folder (regexFind "#[0-9]+$" .))) }}
 {{- end -}}
 {{ $read | toJson }}
 {{- end }}

@@ -81,11 +81,16 @@ volcano.as: {of: [volcano], option: --as, default: rows}
 {{- with $prepare.sources }}{{ $data = concat $data (list "--sources" (join "," .)) }}{{ end }}
 {{- range $made.roots }}{{ $data = concat $data (list "--image-root" .) }}{{ end }}
 {{- if include "vlm-sft.verifies" . }}
-{{- $data = concat $data (list "--verify" .Values.model.id) }}
+{{- $data = concat $data (list "--verify" (include "vlm-sft.modelAtRevision" .)) }}
 {{- with int64 (get .Values.train.args "max_length") }}{{ $data = concat $data (list "--max-length" (toJson .)) }}{{ end }}
 {{- end }}
 {{- if $prepare.skipImages }}{{ $data = append $data "--skip-images" }}{{ end -}}
 {{ $data | toJson }}
+{{- end }}
+
+{{/* The model's id, with its revision if one is set: ID@REVISION. */}}
+{{- define "vlm-sft.modelAtRevision" -}}
+{{ .Values.model.id }}{{ with .Values.model.revision }}@{{ . }}{{ end }}
 {{- end }}
 
 {{/* "true" when the preparation loads its files with ms-swift and the model's template; without images it cannot. */}}
@@ -105,12 +110,12 @@ volcano.as: {of: [volcano], option: --as, default: rows}
 {{- range include "vlm-sft.hubSteps" . | fromJsonArray }}{{ $steps = append $steps . }}{{ end }}
 {{- $model := .Values.model }}
 {{- if and $model.download $model.id (not (hasPrefix "/" $model.id)) (or .Values.train.enabled .Values.evaluate.enabled) }}
-{{- $id := ternary (printf "%s@%s" $model.id $model.revision) $model.id (ne $model.revision "") }}
-{{- $steps = append $steps (dict "name" "model" "command" (list "vlm-sft" "fetch" $id)) }}
+{{- $steps = append $steps (dict "name" "model" "command" (list "vlm-sft" "fetch" (include "vlm-sft.modelAtRevision" .))) }}
 {{- end }}
 {{- $made := include "vlm-sft.prepared" . | fromJson }}
 {{- if and $made.archives $prepare.downloadImages (not $prepare.skipImages) }}
 {{- $images := list "vlm-sft" "images" $prepare.dataset "--input" $made.input "--splits" (join "," $made.splits) }}
+{{- if eq $prepare.dataset "volcano" }}{{ $images = concat $images (list "--as" $prepare.volcano.as) }}{{ end }}
 {{- $images = concat $images (list "--max-samples" (toJson $prepare.maxSamples) "--max-missing-share" (toJson $prepare.maxDropShare)) }}
 {{- with $prepare.sources }}{{ $images = concat $images (list "--sources" (join "," .)) }}{{ end }}
 {{- range $made.roots }}{{ $images = concat $images (list "--image-root" .) }}{{ end }}

@@ -154,6 +154,12 @@ def test_an_almost_valid_array_is_refused(content: bytes, tmp_path: Path) -> Non
         rows(write(tmp_path / "x.json", content))
 
 
+@pytest.mark.parametrize("content", ["[" * 3_000_000, "[" * 100_000 + "]" * 100_000, '[{"a": 1}, ' + '{"a":' * 50_000])
+def test_deep_nesting_is_refused_at_once(content: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="brackets nested more than a thousand deep"):
+        rows(write(tmp_path / "x.json", content))
+
+
 def test_a_very_long_integer_is_read(tmp_path: Path) -> None:
     digits = "9" * 5000
     assert rows(write(tmp_path / "x.json", f"[{digits}]")) == [10**5000 - 1]

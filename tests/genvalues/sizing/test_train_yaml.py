@@ -132,7 +132,7 @@ def test_values_come_first_and_the_command_after_them() -> None:
     values, command = shown.split("\n\n# train.yaml as a command line of ms-swift\n")
     assert values.startswith('model.id = "Qwen/Qwen3-8B"  # ')
     assert command == show(ALPACA, "--command").stdout
-    assert "  --dataset '/outputs/hub/vicgalle-alpaca-gpt4-2c47ab7d/data.jsonl#500' \\\n" in command
+    assert "  --dataset '/outputs/hub/vicgalle-alpaca-gpt4-2c47ab7d/data.parquet#500' \\\n" in command
     assert "  --output_dir /outputs/RELEASE/" in command
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 FIRST_BYTES = 1 << 20
 OTHER_FORMATS = {
-    b"PAR1": "a Parquet file; convert it with `vlm-sft prepare hub --input FOLDER`",
+    b"PAR1": "a Parquet file; convert it with `vlm-sft prepare jsonl --input FILE`",
     b"PK\x03\x04": "a ZIP archive; unpack it",
     b"\x1f\x8b": "compressed by gzip; unpack it with gunzip",
     b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it with unzstd",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,11 @@ class Dataset:
     # first split is the main one.
     split_files: Mapping[str, tuple[str, ...]]
     default_splits: tuple[str, ...]
+    columns: tuple[str, ...] = ()  # that a Parquet file must have
     options: tuple[Callable[[Any], Any], ...] = ()  # click options that only this dataset has
     locate: Callable[..., Sequence[Any]] | None = None  # opens the splits instead of readers/source.py
     has_scores: bool = False  # users' replies have scores: --feedback
-    needs_images: bool = True  # False: most users have no images, so --image-root is not asked for
+    needs_images: bool = True  # False: the rows have none, or hold them, so --image-root is not asked for
     # Places of the same image in other archive layouts: (regular expression over the whole path, replacement).
     image_rewrites: tuple[tuple[str, str], ...] = ()
     archive_table: Path | None = None  # public archives of the images, see images/archive_table.py
@@ -67,12 +69,15 @@ class Dataset:
     def own_options(self) -> list[str]:
         """Return the parameter names of `options`."""
 
+        @self.add_options
         @click.command()
         def command() -> None: ...
 
-        for option in self.options:
-            command = option(command)
         return [str(parameter.name) for parameter in command.params]
+
+    def add_options(self, command: Any) -> Any:  # noqa: ANN401  a function or a click command
+        """Add `options` to a command."""
+        return reduce(lambda made, option: option(made), reversed(self.options), command)
 
     def files_of(self, split: str, names: Sequence[str]) -> list[str]:
         """Return those of `names`, relative paths with forward slashes, that are the split's files, in order."""

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import click
 
-from vlm_sft.datasets.dataset import Dataset
+from vlm_sft.datasets.dataset import Adapter, Dataset
 from vlm_sft.datasets.options import row_options
 from vlm_sft.datasets.readers.source import SplitInput, locate
 from vlm_sft.datasets.registry import DATASETS
@@ -67,6 +68,7 @@ def _command(dataset: Dataset, own_table: Path) -> click.Command:
         help="Table of archives, for example of mirrors, in the format of datasets/fire/archives.yaml.  "
         f"[default: {dataset.title}'s public archives]",
     )
+    @dataset.add_options
     def command(
         source: str,
         splits: tuple[str, ...] | None,
@@ -76,11 +78,12 @@ def _command(dataset: Dataset, own_table: Path) -> click.Command:
         max_missing_share: float,
         connections: int,
         archive_file: Path,
+        **own: Any,  # noqa: ANN401  options of the dataset
     ) -> None:
-        archives = load_table(archive_file)
+        archives, adapter = load_table(archive_file), dataset.adapter(**own)
         try:
             inputs = locate(dataset, source, splits)
-            wanted, on_disk = _look_up(dataset, inputs, roots, sources, max_samples, archives)
+            wanted, on_disk = _look_up(dataset, adapter, inputs, roots, sources, max_samples, archives)
             absent = {path: name for path, name in wanted.sources.items() if path not in on_disk}
             with closing(Web(connections)) as web:
                 missing = Download(archives, web, ImageStore(roots[0]), connections, _log).run(absent)
@@ -96,6 +99,7 @@ def _command(dataset: Dataset, own_table: Path) -> click.Command:
 
 def _look_up(
     dataset: Dataset,
+    adapter: Adapter,
     inputs: Sequence[SplitInput],
     roots: Sequence[Path],
     sources: Sequence[str],
@@ -108,7 +112,8 @@ def _look_up(
     def is_obtainable(path: str) -> bool:
         return bool(archives.places(path).archives) or isinstance(finder.find(path), str)
 
-    wanted = read_wanted(dataset.adapter().outcomes, inputs, sources, max_samples, is_obtainable)
+    roots[0].mkdir(parents=True, exist_ok=True)
+    wanted = read_wanted(adapter, inputs, sources, max_samples, is_obtainable, roots[0])
     on_disk: set[str] = set()
     paths = iter(wanted.sources)
     while batch := list(islice(paths, LOOKUP_BATCH)):

@@ -39,6 +39,17 @@ def is_unsafe(path: str) -> bool:
     return climbs or path.startswith(("/", "\\")) or path[1:2] == ":" or "\0" in path
 
 
+def below_root(image: str, roots: Iterable[str]) -> str:
+    """Return a path in its one spelling; an absolute one that is below one of the absolute `roots`, relative to it."""
+    path = normalised(image)
+    if path.startswith("/"):
+        for root in roots:
+            folder = root.rstrip("/") + "/"
+            if path.startswith(folder):
+                return path[len(folder) :]
+    return path
+
+
 class ImageFinder(Protocol):
     """What a preparation needs to know about images. Made before a fork, it can be used after it."""
 
@@ -83,7 +94,7 @@ class UncheckedImages:
             self._counts["bytes"] += 1
             return self._folder.path(self._folder.put(image, suffix_of(image)))
         if is_path(image):
-            path = normalised(image)
+            path = below_root(image, [self._prefix] if self._prefix else [])
             return NoImage("image_path_unsafe", image) if is_unsafe(path) else self._prefix + path
         return NoImage("image_path_unsafe", shown(image)) if _scheme_is_unsafe(image) else image
 
@@ -136,7 +147,7 @@ class ImageRoots:
             return result.path
         if result < 0:
             return NoImage("image_missing", str(image))
-        found: str = next(islice(self._candidates(normalised(str(image))), result, None))
+        found: str = next(islice(self._candidates(below_root(str(image), self._roots)), result, None))
         return found
 
     def prefetch(self, images: Iterable[Image]) -> None:
@@ -173,10 +184,10 @@ class ImageRoots:
     def _candidates(self, path: str) -> Iterator[str]:
         """Yield every place where the image may be: for each root the path itself, then its rewrites."""
         for root in self._roots:
-            yield f"{root}/{path}"
+            yield os.path.join(root, path)  # noqa: PTH118  three times as fast as Path, for millions of paths
             for pattern, replacement in self._rewrites:
                 if match := pattern.fullmatch(path):
-                    yield f"{root}/{match.expand(replacement)}"
+                    yield os.path.join(root, match.expand(replacement))  # noqa: PTH118
 
     def _search(self, image: Image) -> int | Usable | NoImage:
         try:
@@ -190,7 +201,7 @@ class ImageRoots:
 
     def _search_roots(self, image: str) -> int | Usable | NoImage:
         """Return the first candidate that training can use, or the problem of the last one that exists."""
-        path = normalised(image)
+        path = below_root(image, self._roots)
         if is_unsafe(path):
             return NoImage("image_path_unsafe", image)
         problem: NoImage | None = None

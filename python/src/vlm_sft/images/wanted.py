@@ -1,11 +1,14 @@
 """Which images a preparation will need: the image paths of the rows that it would read, by split."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from vlm_sft.datasets.conversation import Conversation, Outcome
+from vlm_sft.datasets.dataset import Adapter
 from vlm_sft.datasets.image_path import normalised
+from vlm_sft.datasets.readers.grouped import grouped
 from vlm_sft.datasets.readers.source import SplitInput
 
 SPARE_SHARE = 0.1  # rows beyond --max-samples: `prepare` uses them if an earlier row has no image after all
@@ -27,16 +30,18 @@ class Wanted:
 
 
 def read_wanted(
-    outcomes: Callable[[Sequence[object]], Sequence[Outcome]],
+    adapter: Adapter,
     inputs: Iterable[SplitInput],
     sources: Collection[str],
     max_samples: int,
     is_obtainable: Callable[[str], bool],
+    folder: Path,
 ) -> Wanted:
     """Read the image paths of every row that `prepare` would read; `sources` empty means all.
 
     With `max_samples`, reading ends a little after this number of rows whose images are obtainable. The rows before
-    them count even if their images are not obtainable, as they do in `prepare`.
+    them count even if their images are not obtainable, as they do in `prepare`. Groups of rows are collected in
+    `folder`.
 
     Raises:
         UserError: an input is broken.
@@ -46,8 +51,7 @@ def read_wanted(
     for found in inputs:
         rows = wanted.rows[found.split] = Counter()
         usable = 0
-        for row in found.rows():
-            parsed = outcomes((row,))[0]
+        for parsed in _outcomes(adapter, found, folder):
             if not isinstance(parsed, Conversation) or (sources and parsed.source not in sources):
                 continue
             paths = tuple(normalised(image) for image in parsed.images if isinstance(image, str))
@@ -59,3 +63,14 @@ def read_wanted(
                 if usable == enough:
                     break
     return wanted
+
+
+def _outcomes(adapter: Adapter, found: SplitInput, folder: Path) -> Iterator[Outcome]:
+    """Yield the outcomes of a split's rows in the order of `prepare`."""
+    if adapter.key is None:
+        for row in found.rows():
+            yield from adapter.outcomes((row,))
+        return
+    for groups in grouped(found.rows(), adapter.key, folder):
+        for group in groups.found:
+            yield from adapter.outcomes([row for _, row in group])

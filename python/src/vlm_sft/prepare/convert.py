@@ -20,7 +20,7 @@ from vlm_sft.prepare.token_cost import COUNTED_TRAJECTORIES
 
 BATCH_ROWS = 32  # rows at a time, whose images are looked up in parallel; 256 is 25 % slower because of the CPU cache
 
-Read = tuple[int, object, Outcome]  # number of the row, the row, what became of it
+Read = tuple[int, object, Outcome, bool]  # number of the row, the row, what became of it, whether it begins a group
 
 
 @dataclass
@@ -32,6 +32,15 @@ class Converted:
     stats: SplitStats = field(default_factory=SplitStats)
     drops: list[tuple[int, bytes]] = field(default_factory=list)  # number of the row, and its JSON object
     first: list[tuple[Conversation, list[str]]] = field(default_factory=list)  # with images, for counting tokens
+
+
+@dataclass
+class _Group:
+    """What became of the rows of a group so far."""
+
+    joined: list[tuple[int, object]] = field(default_factory=list)
+    is_written: bool = False
+    lost: Drop | None = None  # why a conversation of the group is not written
 
 
 class Converter:
@@ -51,33 +60,51 @@ class Converter:
         self._images.take_counts()  # of a part that was cut wrongly
         made, stats, written = Converted(), SplitStats(), list[bytes]()
         made.stats, size = stats, 0
-        for number, row, outcome in self._looked_up(part):
+        group = _Group()
+        for number, row, outcome, begins in self._looked_up(part):
+            if begins:
+                self._settle(group, made)
+                group = _Group()
             if enough and stats.written >= enough:
                 break
             stats.rows_in += 1
             if isinstance(outcome, Joined):
-                stats.joined += 1
+                group.joined.append((number, row))
                 continue
             lines = outcome if isinstance(outcome, Drop) else self._lines(outcome, made)
             if isinstance(lines, Drop):
-                stats.add_drop(lines, number, id_of(row))
-                if self._settings.save_drops:
-                    made.drops.append((number, _drop_line(lines, row)))
+                self._drop(lines, number, row, made)
+                group.lost = lines if isinstance(outcome, Conversation) else group.lost
                 continue
+            group.is_written = True
             if made.image_line is None and isinstance(outcome, Conversation) and outcome.images:
                 made.image_line = (size, size + len(lines[0]))
             written += lines
             size += sum(map(len, lines))
+        self._settle(group, made)
         made.lines = b"".join(written)
         stats.images.update(self._images.take_counts())
         return made
+
+    def _drop(self, drop: Drop, number: int, row: object, made: Converted) -> None:
+        made.stats.add_drop(drop, number, id_of(row))
+        if self._settings.save_drops:
+            made.drops.append((number, _drop_line(drop, row)))
+
+    def _settle(self, group: "_Group", made: Converted) -> None:
+        """Count the joined rows of a group: as its conversation, which may be dropped."""
+        if group.is_written or group.lost is None:
+            made.stats.joined += len(group.joined)
+            return
+        for number, row in group.joined:
+            self._drop(group.lost, number, row, made)
 
     def _looked_up(self, part: Part | Groups) -> Iterator[Read]:
         """Yield each row with its outcome, after looking up the images of a batch of rows."""
         outcomes = self._outcomes(part)
         while batch := list(islice(outcomes, BATCH_ROWS)):
             self._images.prefetch(
-                image for _, _, outcome in batch if isinstance(outcome, Conversation) for image in outcome.images
+                image for _, _, outcome, _ in batch if isinstance(outcome, Conversation) for image in outcome.images
             )
             yield from batch
 
@@ -86,14 +113,14 @@ class Converter:
             for group in part.found:
                 rows = [row for _, row in group]
                 outcomes: Sequence[Outcome] = [rows[0]] if isinstance(rows[0], Drop) else self._adapter.outcomes(rows)
-                for (number, row), outcome in zip(group, outcomes, strict=True):
-                    yield number, row, self._selected(outcome)
+                for place, ((number, row), outcome) in enumerate(zip(group, outcomes, strict=True)):
+                    yield number, row, self._selected(outcome), place == 0
             return
         unread, number = part.rows(), 0
         while batch := list(islice(unread, BATCH_ROWS)):
             for row, outcome in zip(batch, self._adapter.outcomes(batch), strict=True):
                 number += 1
-                yield number, row, self._selected(outcome)
+                yield number, row, self._selected(outcome), False
 
     def _selected(self, outcome: Outcome) -> Outcome:
         """Drop a conversation that the options exclude, before its images are looked up."""

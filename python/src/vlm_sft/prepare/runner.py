@@ -86,7 +86,13 @@ class Preparation:
             UserError: as `run`.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / MARKER).unlink(missing_ok=True)
+        is_marked = (self._folder / MARKER).exists()
+        if stats := self._published():
+            return stats
+        if (
+            is_marked
+        ):  # a former one; the marker of another shard of this preparation can appear at any moment, and stays
+            (self._folder / MARKER).unlink(missing_ok=True)
         if load(shard, self._folder, self.sha256) is None:
             slices = {}
             for found in self._inputs:
@@ -96,17 +102,26 @@ class Preparation:
             save(shard, self._folder, self.sha256, slices)
         made = [load(other, self._folder, self.sha256) for other in shard.others()]
         missing = [str(number) for number, one in enumerate(made) if one is None]
+        if missing and (stats := self._published()):  # while this shard, which had been saved before, was made again
+            discard_shards(self._folder)
+            return stats
         if missing:
             self._log(f"shard {shard.number} of {shard.count} is finished; not yet: {', '.join(missing)}")
             return None
         try:
             stats = self._publish([one for one in made if one])
         except FileNotFoundError:  # another shard finished at the same time, has published all and tidied up
-            stats = read_finished(self._folder) or {}
-            if stats.get("sha256_of_settings_and_input") != self.sha256:
+            published = self._published()
+            if published is None:
                 raise
+            stats = published
         discard_shards(self._folder)
         return stats
+
+    def _published(self) -> Stats | None:
+        """Return the stats of the finished outputs if they are those of this preparation."""
+        stats = read_finished(self._folder)
+        return stats if stats and stats["sha256_of_settings_and_input"] == self.sha256 else None
 
     def _parts_of(self, found: SplitInput) -> Iterator[Part | Groups]:
         first = list(islice(found.rows(), FIRST_ROWS))

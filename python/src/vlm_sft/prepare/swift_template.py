@@ -8,7 +8,7 @@ from vlm_sft.errors import UserError
 
 
 def load_template(model: str, option: str) -> Any:  # noqa: ANN401  ms-swift has no types
-    """Return the template of `model`, a folder or an id, in training mode; `option` is named in errors.
+    """Return the template of `model`, a folder or ID[@REVISION], in training mode; `option` is named in errors.
 
     Raises:
         UserError: ms-swift is not installed, or does not support the model.
@@ -26,8 +26,9 @@ def _processor(model: str, option: str) -> Any:  # noqa: ANN401  ms-swift has no
     """Load a processor. If ms-swift finds several model types for a local folder, use the type in its config.json."""
     from swift.model import get_processor
 
+    name, _, revision = (model, "", "") if Path(model).exists() else model.partition("@")
     try:
-        return get_processor(model, use_hf=True)
+        return get_processor(name, use_hf=True, revision=revision or None)
     except ValueError as error:
         config = Path(model) / "config.json"
         if not config.is_file():

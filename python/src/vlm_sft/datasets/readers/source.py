@@ -10,7 +10,7 @@ from typing import Any, cast
 import orjson
 
 from vlm_sft.datasets.dataset import Dataset
-from vlm_sft.datasets.readers import csv_rows, json_rows, parquet_rows
+from vlm_sft.datasets.readers import csv_rows, file_set, json_rows, parquet_rows
 from vlm_sft.datasets.readers.part import Cut, Part, WrongCut
 from vlm_sft.errors import UserError
 
@@ -82,12 +82,27 @@ def locate(
     values of the dataset's own options.
 
     Raises:
-        UserError: the folder, file, dataset or revision does not exist, or has no file for a split.
+        UserError: the folder, file, dataset or revision does not exist, or has no file for a split; files of a split
+            are missing; or Parquet files are cut off or lack columns of the dataset. Names all such files.
     """
+    found = _located(dataset, source, splits, own or {})
+    is_one_file = Path(source).expanduser().is_file()
+    problems = []
+    for of_split in found:
+        of_set = () if is_one_file else file_set.problems(of_split.files)
+        problems += [f"--input: {source}: {of_split.split}: {problem}" for problem in of_set]
+        parquet = (path for path in of_split.files if path.suffix.lower() == ".parquet")
+        problems += filter(None, (parquet_rows.problem_of(path, dataset.columns) for path in parquet))
+    if problems:
+        raise UserError("\n".join(dict.fromkeys(problems)))
+    return found
+
+
+def _located(dataset: Dataset, source: str, splits: Sequence[str] | None, own: Mapping[str, Any]) -> list[SplitInput]:
     path = Path(source).expanduser()
     wanted = splits or dataset.default_splits
     if dataset.locate:
-        return list(dataset.locate(source, wanted, **(own or {})))
+        return list(dataset.locate(source, wanted, **own))
     if path.is_dir():
         return [SplitInput(split, files, identity_of(files)) for split, files in _in_folder(path, dataset, wanted)]
     if path.is_file():

@@ -6,15 +6,16 @@ A row, shortened:
       {"from": "human", "value": "<image>\nAdjust the initial response ...\nQuestion: How many boats ..."},
       {"from": "gpt", "value": "There are three boats on the lake."}]}
 
-Rows without `image` are conversations about texts. As in LLaVA's training code, the image comes first wherever its tag
-is, an opening entry of the model is left out, and a last question without an answer is not trained on.
+Rows without `image` are conversations about texts, with the source `text`. As in LLaVA's training code, the image comes
+first wherever its tag is, an opening entry of the model is left out, and a last question without an answer is not
+trained on.
 """
 
 import re
 from collections.abc import Sequence
 
 from vlm_sft.datasets.conversation import Conversation, Drop, Turn, id_of
-from vlm_sft.datasets.image_path import normalised
+from vlm_sft.datasets.image_path import first_folder, normalised
 from vlm_sft.datasets.texts import IMAGE_TAG, clean
 
 HUMAN, MODEL = "human", "gpt"
@@ -51,13 +52,10 @@ def parse(row: object) -> Conversation | Drop:
 
 
 def source_of(image: str) -> str:
-    """Return the image source: the first folder of the path."""
-    folder, slash, _ = image.partition("/")
-    if slash:
-        return folder
+    """Return where the image comes from: the first folder of its path."""
     if BARE_COCO.fullmatch(image):
         return "coco"
-    return "(no folder)" if image else "(no image)"
+    return first_folder(image) if image else "text"
 
 
 def _texts(entries: object) -> Sequence[str] | Drop:
