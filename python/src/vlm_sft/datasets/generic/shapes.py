@@ -26,7 +26,7 @@ import orjson
 
 from vlm_sft.datasets.alpaca.rows import parse as parse_alpaca
 from vlm_sft.datasets.conversation import Conversation, Drop, Image, Turn, id_of
-from vlm_sft.datasets.texts import IMAGE_TAG, given
+from vlm_sft.datasets.texts import IMAGE_TAG, MISSING, given
 
 USER, ASSISTANT, SYSTEM, TOOL = "user", "assistant", "system", "tool"
 ROLES = {
@@ -80,7 +80,8 @@ def parse(row: object) -> Conversation | Drop:
 
 def _is_empty(value: object) -> bool:
     if isinstance(value, str):
-        return not value.strip() or not given(value)
+        text = value.strip()
+        return not text or text in MISSING
     return value is None or (isinstance(value, float) and isnan(value))
 
 
@@ -126,14 +127,11 @@ def _answered(prompt: object, completion: object) -> _Talk | Drop:
         return talk
     if not isinstance(prompt, str) or not isinstance(completion, str):
         return Drop("turn_malformed", f"prompt is {_kind(prompt)}, completion is {_kind(completion)}")
-    return _pair(given(prompt).strip(), given(completion).strip())
+    return _pair(prompt.strip(), given(completion).strip())
 
 
 def _pair(question: str, answer: str) -> _Talk:
-    talk = _Talk()
-    talk.add(USER, question)
-    talk.add(ASSISTANT, answer)
-    return talk
+    return _Talk(roles=[USER, ASSISTANT], texts=[question, answer], trained=[True, True])
 
 
 def _preferred(prompt: object, chosen: object) -> _Talk | Drop:
