@@ -191,3 +191,9 @@ def test_memory_does_not_grow_if_no_row_begins_like_the_first(tmp_path: Path) ->
     top = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert top < 5 * 2**20 < len(content)
+
+
+def test_a_row_that_is_nested_too_deep_for_another_process_is_a_drop(tmp_path: Path) -> None:
+    deep = "[" * 3000 + "]" * 3000
+    content = '{\n "a": 1}\n{\n "a": %s}\n{\n "a": 2}\n' % deep
+    assert rows(write(tmp_path / "x.json", content)) == [{"a": 1}, Drop("invalid_json", "nested too deep"), {"a": 2}]

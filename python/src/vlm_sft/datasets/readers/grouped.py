@@ -19,9 +19,14 @@ Group = list[tuple[int, object]]  # rows with their numbers in the input, from 1
 
 @dataclass(frozen=True)
 class Groups:
-    """Some groups, for one process."""
+    """Some groups, for one process, which unpacks their rows."""
 
-    found: list[Group]
+    packed: list[list[tuple[int, bytes]]]
+
+    @property
+    def found(self) -> Iterator[Group]:
+        """Yield the groups."""
+        return ([(number, _unpacked(value)) for number, value in group] for group in self.packed)
 
 
 def grouped(rows: Iterable[object], key: Callable[[object], str | None], folder: Path) -> Iterator[Groups]:
@@ -43,14 +48,14 @@ def grouped(rows: Iterable[object], key: Callable[[object], str | None], folder:
             stored = database.execute("SELECT first, number, value FROM row ORDER BY first, number")
             whole = (list(group) for _, group in groupby(stored, lambda row: row[0]))
             while parts := list(islice(whole, PART_GROUPS)):
-                yield Groups([[(number, _unpacked(value)) for _, number, value in part] for part in parts])
+                yield Groups([[(number, value) for _, number, value in part] for part in parts])
         finally:
             database.close()
 
 
 def _collect(
     rows: Iterable[object], key: Callable[[object], str | None], database: sqlite3.Connection
-) -> Iterator[Group]:
+) -> Iterator[list[tuple[int, bytes]]]:
     """Store the rows with a key; yield each row without one."""
     firsts: dict[int, int] = {}  # hash of the key -> number of its first row
     sizes: dict[int, int] = {}
@@ -58,7 +63,7 @@ def _collect(
     for number, row in enumerate(rows, start=1):
         name = None if isinstance(row, Drop) else key(row)
         if name is None:
-            yield [(number, row)]
+            yield [(number, _packed(row))]
             continue
         first = firsts.setdefault(hash(name), number)
         sizes[first] = sizes.get(first, 0) + 1
@@ -70,10 +75,10 @@ def _collect(
 
 
 def _packed(row: object) -> bytes:
-    """Return bytes that only this process reads again. marshal takes JSON's values, in half the time of pickle."""
+    """Return bytes for this program: marshal takes JSON's values, nested as deep as orjson allows; pickle does not."""
     try:
         return b"m" + marshal.dumps(row)  # type: ignore[arg-type]
-    except ValueError:  # a date, a decimal
+    except ValueError:  # a date, a decimal, a Drop
         return b"p" + pickle.dumps(row, 5)
 
 

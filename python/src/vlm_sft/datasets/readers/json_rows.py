@@ -1,5 +1,6 @@
 """Rows of a JSON array or of JSON lines, in parts of about a megabyte. Memory does not grow with the file."""
 
+import pickle
 import re
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ BLOCK_BYTES = 1 << 16  # read at a time
 STREAMED_ROWS = 512  # in a part
 SNIFF_BYTES = 4096
 UTF8_BOM = b"\xef\xbb\xbf"
+TOO_DEEP = Drop("invalid_json", "nested too deep")
 OPENING = re.compile(rb'\s*(\{\s*"(?:[^"\\]|\\.)*")')  # a row's brace and first key: {"id"
 
 
@@ -143,7 +145,16 @@ class ArrayPart:
 
 def _batches(rows: Iterator[object]) -> Iterator[Rows]:
     while found := list(islice(rows, STREAMED_ROWS)):
-        yield Rows(found)
+        yield Rows(found if _is_sendable(found) else [row if _is_sendable(row) else TOO_DEEP for row in found])
+
+
+def _is_sendable(value: object) -> bool:
+    """True if pickle can write the value for another process: it refuses about 1000 levels, as orjson does."""
+    try:
+        pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    except RecursionError:
+        return False
+    return True
 
 
 def _refuse_deep_nesting(path: Path, content: bytes) -> None:
