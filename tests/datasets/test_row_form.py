@@ -44,3 +44,22 @@ def test_the_error_names_the_form_and_the_command(row: dict[str, Any], form: str
 )
 def test_rows_that_may_be_of_the_dataset_are_not_refused(rows: list[Any], outcomes: list[Any]) -> None:
     refuse_other_form(SplitInput("train", (Path("/x.jsonl"),), {}), "fire", rows, outcomes)
+
+
+@pytest.mark.parametrize("dataset", ["csv", "hub", "jsonl"])
+def test_every_command_for_your_own_data_reads_the_same_forms(dataset: str) -> None:
+    row = {"prompt": "", "completion": "", "messages": ""}
+    refuse_other_form(SplitInput("train", (Path("/x.csv"),), {}), dataset, [row], [Drop("no_question")])
+
+
+def test_rows_without_the_columns_are_refused_with_the_columns_that_they_have() -> None:
+    rows, outcomes = (
+        [{"a": 1}, {"b": 1}],
+        [Drop("column_missing", "c; the row has a"), Drop("shape_unknown", "keys: b")],
+    )
+    with pytest.raises(UserError) as raised:
+        refuse_other_form(SplitInput("train", (Path("/x.csv"),), {}), "csv", rows, outcomes)
+    assert raised.value.message == (
+        "/x.csv: column_missing, c; the row has a; name the columns with --map, for example "
+        "prompt=question,completion=answer"
+    )

@@ -39,14 +39,17 @@ def test_only_mapped_columns_are_read() -> None:
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ("question", "got 'question'; need NAME=COLUMN with NAME one of messages, prompt, completion, instruction, "),
+        (
+            "question",
+            "got 'question'; need NAME=COLUMN with NAME one of messages, prompt, completion, instruction, output, ",
+        ),
         ("prompt=", "got 'prompt='; need NAME=COLUMN with NAME one of "),
         ("question=a", "got 'question=a'; need NAME=COLUMN with NAME one of "),
         ("prompt=a,prompt=b", "prompt is given twice: a and b."),
-        ("images=a", "got images; need one of messages, prompt+completion, instruction+output, "),
-        ("prompt=a,images=b", "got prompt, images; need one of messages, "),
-        ("text=a,prompt=b,completion=c", "got text, prompt, completion; need one of messages, "),
-        ("instruction=a,input=b", "got instruction, input; need one of messages, "),
+        ("images=a", "got images; need messages, or prompt and completion, or "),
+        ("prompt=a,images=b", "got prompt, images; need messages, or "),
+        ("text=a,prompt=b,completion=c", "got text, prompt, completion; need messages, or "),
+        ("instruction=a,input=b", "got instruction, input; need messages, or "),
     ],
 )
 def test_a_mapping_without_a_whole_shape_is_refused_at_once(

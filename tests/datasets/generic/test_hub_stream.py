@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +156,19 @@ def test_an_error_in_the_stream_is_one_line_and_leaves_no_output(tmp_path: Path,
     assert result.output.startswith("error: --input: data, split train: ")
     assert "repeat it after a network error; files whose rows differ in their types" in result.output
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_stream_does_not_import_torch(data: Path) -> None:
+    (data / "train.jsonl").write_text(lines({"question": "q", "answer": "a"}))
+    program = (
+        "import sys; from vlm_sft.datasets.generic.hub_stream import locate; "
+        f"print(len(list(locate({str(data)!r}, ['train'], '')[0].rows())), 'torch' in sys.modules)"
+    )
+    environment = os.environ | {"HF_HOME": str(data.parent / "hf"), "HF_HUB_OFFLINE": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True, env=environment
+    )
+    assert result.stdout == "1 False\n"
 
 
 def test_a_stream_cannot_be_divided(tmp_path: Path, data: Path) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from vlm_sft.datasets.conversation import Drop
 from vlm_sft.datasets.readers.csv_rows import parts
 from vlm_sft.datasets.readers.source import file_rows
@@ -132,6 +134,20 @@ def test_wrong_quotes_end_the_reading_because_later_lines_may_be_parts_of_a_cell
         f"{place}; a quoted cell needs a quote at its end, and two quotes for each quote inside: "
         '"He said ""no"" and left". Correct the file, or save it as JSON lines'
     )
+
+
+@given(st.binary(max_size=60) | st.text("ab,;\t\"'\n\r\0 \ufeffé", max_size=60).map(str.encode))
+def test_any_bytes_are_rows_or_one_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "rows.csv"
+    path.write_bytes(content)
+    try:
+        assert all(isinstance(row, dict | Drop) for row in file_rows(path))
+    except UserError as error:
+        message = error.message
+    else:
+        return
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
 
 
 def test_rows_come_in_parts(tmp_path: Path) -> None:

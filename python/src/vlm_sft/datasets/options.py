@@ -23,7 +23,8 @@ def _about_input(dataset: Dataset) -> str:
     if dataset.locate:
         return f"Dataset on the hub, or folder with {dataset.formats}."
     on_hub = f" such as {dataset.hub_id}" if dataset.hub_id else ""
-    local = f"Folder with the files of {dataset.title}, or one of the files ({dataset.formats})"
+    of_dataset = "the files of " if dataset.hub_id else ""
+    local = f"Folder with {of_dataset}{dataset.title}, or one of the files ({dataset.formats})"
     return f"{local}; or a dataset on the hub{on_hub}."
 
 

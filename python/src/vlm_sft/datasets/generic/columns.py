@@ -13,7 +13,7 @@ SHAPES = (
     ("messages",),
     ("prompt", "completion"),
     ("instruction", "output"),
-    ("instruction", "input", "output"),
+    ("instruction", "output", "input"),
     ("text",),
 )
 BESIDE = ("images", "system", "id", "source")  # what a row of any shape may have
@@ -21,7 +21,7 @@ NAMES = (*dict.fromkeys(name for shape in SHAPES for name in shape), *BESIDE)
 
 
 def _shapes() -> str:
-    return ", ".join("+".join(shape) for shape in SHAPES)
+    return ", or ".join(" and ".join(shape) for shape in SHAPES)
 
 
 def columns(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -35,7 +35,7 @@ def columns(context: click.Context, parameter: click.Parameter, values: tuple[st
             raise click.BadParameter(f"{name} is given twice: {found[name]} and {column}.")
         found[name] = column
     if found and not any(found.keys() - set(BESIDE) == set(shape) for shape in SHAPES):
-        raise click.BadParameter(f"got {', '.join(found)}; need one of {_shapes()}; may have {', '.join(BESIDE)}.")
+        raise click.BadParameter(f"got {', '.join(found)}; need {_shapes()}; beside it only {', '.join(BESIDE)}.")
     return found
 
 
@@ -45,9 +45,9 @@ MAP = click.option(
     multiple=True,
     metavar="NAME=COLUMN,...",
     callback=columns,
-    help="Your columns, for example prompt=question,completion=answer,images=picture. Needs one of "
-    f"{_shapes()}; may have {', '.join(BESIDE)}; reads no other column. A field below a column is named with dots, "
-    "a.b.  [default: columns with these names, or with common ones such as question and answer]",
+    help="The names of your columns, such as prompt=question,completion=answer. Name all that are needed: "
+    f"{_shapes()}; and those that you have of {', '.join(BESIDE)}. No other column is read. A field inside a column is "
+    "named with a dot, a.b.  [default: columns with these names, or with common ones such as question and answer]",
 )
 
 

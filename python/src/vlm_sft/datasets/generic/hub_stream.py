@@ -106,9 +106,11 @@ def _repository(name: str, revision: str | None) -> _Place:
 
 def _opened(source: str, splits: Sequence[str], subset: str, find: Callable[[], _Place]) -> list[SplitInput]:
     try:
-        from datasets import get_dataset_split_names, load_dataset  # late: 1 s
+        from datasets import config, get_dataset_split_names, load_dataset  # late: 1 s
     except ImportError as error:
         raise UserError("hub: needs the library datasets; install vlm-sft[train]") from error
+    has_torch = config.TORCH_AVAILABLE
+    config.TORCH_AVAILABLE = False  # a stream imports torch, 500 MiB, for data loaders that are not used here
     try:
         place = find()
         there = get_dataset_split_names(place.name, subset or None, revision=place.revision)
@@ -127,6 +129,8 @@ def _opened(source: str, splits: Sequence[str], subset: str, find: Callable[[], 
         if "scripts are no longer supported" in str(error):
             way_out = "no code of a dataset is run; use its copy in Parquet, ORG/NAME@refs/convert/parquet"
         raise UserError(f"--input: {source}: {_in_one_line(error)}; {way_out}") from error
+    finally:
+        config.TORCH_AVAILABLE = has_torch
     return found
 
 

@@ -26,7 +26,7 @@ import orjson
 
 from vlm_sft.datasets.alpaca.rows import parse as parse_alpaca
 from vlm_sft.datasets.conversation import Conversation, Drop, Image, Turn, id_of
-from vlm_sft.datasets.texts import IMAGE_TAG, given
+from vlm_sft.datasets.texts import IMAGE_TAG, MISSING, given
 
 USER, ASSISTANT, SYSTEM, TOOL = "user", "assistant", "system", "tool"
 ROLES = {
@@ -65,50 +65,56 @@ def parse(row: object) -> Conversation | Drop:
     """Read one row of any shape. Never raises, whatever JSON value the row is."""
     if not isinstance(row, dict):
         return Drop("row_not_an_object", type(row).__name__)
-    images = _images(_first(row, ("images", "image")))
+    fields = {name: value for name, value in row.items() if not _is_empty(value)}
+    images = _images(_first(fields, ("images", "image")))
     if isinstance(images, Drop):
         return images
-    talk = _talk(row)
+    talk = _talk(row, fields)
     if isinstance(talk, Drop):
         return talk
     talk.images = talk.images or images
-    own_system = given(row.get("system")) or given(row.get("system_prompt"))
-    talk.system = talk.system or own_system.strip()
+    if not talk.system:
+        talk.system = (given(fields.get("system")) or given(fields.get("system_prompt"))).strip()
     return _conversation(row, talk)
-
-
-def _talk(row: Mapping[str, object]) -> _Talk | Drop:
-    """Read the messages of whichever shape the row has."""
-    if (messages := _first(row, TALKS)) is not None:
-        return _messages(messages)
-    if not _is_empty(row.get("chosen")):
-        return _preferred(row)
-    if given(row.get("instruction")) and "output" in row:
-        found = parse_alpaca(row)
-        return found if isinstance(found, Drop) else _pair(found.question, found.turns[0].answer)
-    prompt, completion, text = _first(row, PROMPTS), _first(row, COMPLETIONS), given(row.get("text")).strip()
-    if prompt is None and completion is None and text:
-        talk = _Talk()
-        talk.add(ASSISTANT, text)
-        return talk
-    if text and (prompt is None or completion is None):
-        return Drop("shape_unknown", f"text beside {', '.join(name for name in row if name in PROMPTS + COMPLETIONS)}")
-    if prompt is not None and any(name in row for name in COMPLETIONS):
-        return _answered(prompt, "" if completion is None else completion)
-    if completion is not None and any(name in row for name in PROMPTS):
-        return Drop("no_question")
-    return Drop("shape_unknown", "keys: " + ", ".join(map(str, row))[:100])
-
-
-def _first(row: Mapping[str, object], names: Sequence[str]) -> object:
-    """Return the first field of these names that is not empty, else None."""
-    return next((row[name] for name in names if name in row and not _is_empty(row[name])), None)
 
 
 def _is_empty(value: object) -> bool:
     if isinstance(value, str):
-        return not given(value).strip()
+        text = value.strip()
+        return not text or text in MISSING
     return value is None or (isinstance(value, float) and isnan(value))
+
+
+def _first(fields: Mapping[str, object], names: Sequence[str]) -> object:
+    """Return the first field that one of `names` has, else None."""
+    for name in names:
+        if name in fields:
+            return fields[name]
+    return None
+
+
+def _talk(row: Mapping[str, object], fields: Mapping[str, object]) -> _Talk | Drop:
+    """Read the messages of whichever shape the row has; `fields` are those of the row that are not empty."""
+    if (messages := _first(fields, TALKS)) is not None:
+        return _messages(messages)
+    prompt, completion, text = _first(fields, PROMPTS), _first(fields, COMPLETIONS), fields.get("text")
+    if "chosen" in fields:
+        return _preferred(prompt, fields["chosen"])
+    if "instruction" in fields and "output" in row:
+        found = parse_alpaca(row)
+        return found if isinstance(found, Drop) else _pair(found.question, found.turns[0].answer)
+    if isinstance(text, str) and (prompt is None or completion is None):
+        if prompt is None and completion is None:
+            talk = _Talk()
+            talk.add(ASSISTANT, text.strip())
+            return talk
+        return Drop("shape_unknown", f"text beside {', '.join(name for name in row if name in PROMPTS + COMPLETIONS)}")
+    if completion is None and (prompt is None or not any(name in row for name in COMPLETIONS)):
+        return Drop("shape_unknown", "keys: " + ", ".join(map(str, row))[:100])
+    if prompt is None:
+        missing = any(name in row for name in PROMPTS)
+        return Drop("no_question") if missing else Drop("shape_unknown", "keys: " + ", ".join(map(str, row))[:100])
+    return _answered(prompt, "" if completion is None else completion)
 
 
 def _answered(prompt: object, completion: object) -> _Talk | Drop:
@@ -121,20 +127,15 @@ def _answered(prompt: object, completion: object) -> _Talk | Drop:
         return talk
     if not isinstance(prompt, str) or not isinstance(completion, str):
         return Drop("turn_malformed", f"prompt is {_kind(prompt)}, completion is {_kind(completion)}")
-    return _pair(given(prompt).strip(), given(completion).strip())
+    return _pair(prompt.strip(), given(completion).strip())
 
 
 def _pair(question: str, answer: str) -> _Talk:
-    talk = _Talk()
-    talk.add(USER, question)
-    talk.add(ASSISTANT, answer)
-    return talk
+    return _Talk(roles=[USER, ASSISTANT], texts=[question, answer], trained=[True, True])
 
 
-def _preferred(row: Mapping[str, object]) -> _Talk | Drop:
+def _preferred(prompt: object, chosen: object) -> _Talk | Drop:
     """Read the chosen answer of a pair: it has the whole dialogue, or answers the prompt."""
-    chosen = row["chosen"]
-    prompt = _first(row, PROMPTS)
     if prompt is not None and not (isinstance(chosen, list) and len(chosen) > 1):
         return _answered(prompt, _only_text(chosen))
     return _messages(chosen)
@@ -261,7 +262,7 @@ def _conversation(row: Mapping[str, object], talk: _Talk) -> Conversation | Drop
         return Drop("roles_do_not_alternate", " ".join(roles)[:80])
     elif not texts[0].replace(IMAGE_TAG, "").strip():
         return Drop("no_question")
-    tags = sum(text.count(IMAGE_TAG) for text in texts)
+    tags = "\n".join(texts).count(IMAGE_TAG)
     if tags and tags != len(talk.images):
         return Drop("image_tags_differ", f"{tags} image tags, {len(talk.images)} images")
     answers, replies = texts[1::2], [*texts[2::2], ""]

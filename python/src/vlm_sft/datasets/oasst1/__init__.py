@@ -12,7 +12,7 @@ OASST1 = Dataset(
     about="A row is one message of a tree. A sample is a path from the first prompt to an answer. Messages that were "
     "deleted, or that reviewers refused, end a path before them. Every message of a written path counts as joined, the "
     "last one as written.",
-    formats="Parquet, CSV, JSON array or JSON lines",
+    formats="Parquet, JSON array or JSON lines",
     hub_id="OpenAssistant/oasst1",
     adapter=adapter,
     split_files={

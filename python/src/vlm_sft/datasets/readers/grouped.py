@@ -1,5 +1,6 @@
 """Rows that belong together, wherever they lie in the input: collected in a temporary database on disk."""
 
+import marshal
 import pickle
 import sqlite3
 import tempfile
@@ -42,7 +43,7 @@ def grouped(rows: Iterable[object], key: Callable[[object], str | None], folder:
             stored = database.execute("SELECT first, number, value FROM row ORDER BY first, number")
             whole = (list(group) for _, group in groupby(stored, lambda row: row[0]))
             while parts := list(islice(whole, PART_GROUPS)):
-                yield Groups([[(number, pickle.loads(value)) for _, number, value in part] for part in parts])  # noqa: S301  written above
+                yield Groups([[(number, _unpacked(value)) for _, number, value in part] for part in parts])
         finally:
             database.close()
 
@@ -64,5 +65,18 @@ def _collect(
         if sizes[first] > MAX_GROUP_ROWS:
             first = firsts[hash(name)] = number
             sizes[first] = 1
-        database.execute("INSERT INTO row VALUES (?, ?, ?)", (first, number, pickle.dumps(row, 5)))
+        database.execute("INSERT INTO row VALUES (?, ?, ?)", (first, number, _packed(row)))
     database.execute("COMMIT")
+
+
+def _packed(row: object) -> bytes:
+    """Return bytes that only this process reads again. marshal takes JSON's values, in half the time of pickle."""
+    try:
+        return b"m" + marshal.dumps(row)  # type: ignore[arg-type]
+    except ValueError:  # a date, a decimal
+        return b"p" + pickle.dumps(row, 5)
+
+
+def _unpacked(value: bytes) -> object:
+    content = memoryview(value)[1:]
+    return marshal.loads(content) if value[:1] == b"m" else pickle.loads(content)  # noqa: S301,S302  written above
