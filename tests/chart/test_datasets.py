@@ -20,7 +20,7 @@ Render = Callable[..., list[Manifest]]
 BASE: dict[str, Any] = {"model": {"id": "org/model"}, "train": {"effectiveBatchSize": 16}}
 README = (CHART / "README.md").read_text()
 COMMON = "--layout trajectory --loss all"
-REST = "--max-samples 0 --max-history-rounds {} --max-drop-share 0.05"
+REST = "--max-samples 0 --max-history-rounds {} --max-drop-share 0.05 --max-memory 8192"
 ALL = REST.format(1000)
 VERIFY = "--verify org/model"
 
@@ -67,9 +67,9 @@ COMMANDS: dict[str, tuple[dict[str, Any], str, list[str], list[str]]] = {
         ["validation"],
     ),
     "jsonl": (
-        {"input": "/cache/a.jsonl", "imageRoots": ["/cache/a", "/cache/b"], "columns": {"prompt": "q", "completion": "a"}},
+        {"input": "/cache/a.jsonl", "imageRoots": ["/cache/a", "/b"], "columns": {"prompt": "q", "completion": "a"}},
         f"--input /cache/a.jsonl --output-dir /outputs/jsonl_bc --splits train {COMMON} --map completion=a,prompt=q "
-        f"{ALL} --image-root /cache/a --image-root /cache/b {VERIFY}",
+        f"{ALL} --image-root /cache/a --image-root /b {VERIFY}",
         ["train"],
         [],
     ),
@@ -125,6 +125,27 @@ def test_each_dataset_is_prepared_with_its_own_defaults_and_options(render: Rend
 def test_vlm_sft_parses_the_options_of_each_dataset(name: str) -> None:
     command = COMMANDS[name][1]
     assert parsed(["vlm-sft", "prepare", name, *shlex.split(command)])["source"] == command.split()[1]
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"memory": "64Gi"}, ["--max-memory", "65536"]),
+        ({"memory": 3000000000}, ["--max-memory", "2861"]),
+        ({"memory": "1.5G"}, ["--max-memory", "1430"]),
+        ({"memory": 0}, ["--max-memory", "1"]),
+        ({"memory": None}, []),
+        (None, []),
+    ],
+    ids=str,
+)
+def test_as_many_processes_convert_as_fit_into_the_memory_limit(
+    render: Render, limits: dict[str, Any] | None, expected: list[str]
+) -> None:
+    resources = {"resources": {"limits": limits, "requests": None}}
+    words = steps(render(BASE, {"prepare": {"dataset": "fire", **resources}}))["data"]
+    start = words.index("--max-memory") if "--max-memory" in words else len(words)
+    assert words[start : start + 2] == expected
 
 
 @pytest.mark.parametrize("name", COMMANDS)

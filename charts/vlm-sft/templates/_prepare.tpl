@@ -77,6 +77,9 @@ volcano.as: {of: [volcano], option: --as, default: rows}
 {{- end }}
 {{- $data = concat $data (list "--max-samples" (toJson $prepare.maxSamples) "--max-history-rounds" (toJson $made.rounds)) }}
 {{- $data = concat $data (list "--max-drop-share" (toJson $prepare.maxDropShare)) }}
+{{- with include "vlm-sft.quantity" (get ($prepare.resources.limits | default dict) "memory") }}
+{{- $data = concat $data (list "--max-memory" (divf (float64 .) 1048576.0 | int64 | max 1 | toJson)) }}
+{{- end }}
 {{- with $prepare.systemPrompt }}{{ $data = concat $data (list "--system-prompt" .) }}{{ end }}
 {{- with $prepare.sources }}{{ $data = concat $data (list "--sources" (join "," .)) }}{{ end }}
 {{- range $made.roots }}{{ $data = concat $data (list "--image-root" .) }}{{ end }}
