@@ -195,5 +195,5 @@ def test_memory_does_not_grow_if_no_row_begins_like_the_first(tmp_path: Path) ->
 
 def test_a_row_that_is_nested_too_deep_for_another_process_is_a_drop(tmp_path: Path) -> None:
     deep = "[" * 3000 + "]" * 3000
-    content = '{\n "a": 1}\n{\n "a": %s}\n{\n "a": 2}\n' % deep
+    content = f'{{\n "a": 1}}\n{{\n "a": {deep}}}\n{{\n "a": 2}}\n'
     assert rows(write(tmp_path / "x.json", content)) == [{"a": 1}, Drop("invalid_json", "nested too deep"), {"a": 2}]
