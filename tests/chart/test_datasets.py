@@ -75,14 +75,15 @@ COMMANDS: dict[str, tuple[dict[str, Any], str, list[str], list[str]]] = {
     ),
     "csv": (
         {"input": "org/table", "columns": {"text": "the text"}, "verify": False},
-        f"--input org/table --output-dir /outputs/csv_bc --splits train {COMMON} --map 'text=the text' {ALL}",
+        f"--input org/table --output-dir /outputs/csv_bc --splits train {COMMON} --map 'text=the text' {ALL} "
+        "--image-root /cache --image-root /outputs",
         ["train"],
         [],
     ),
     "hub": (
         {"input": "org/rows@v2", "subset": "main", "splits": ["train", "validation"], "skipImages": True},
         f"--input org/rows@v2 --output-dir /outputs/hub_bc --splits train,validation {COMMON} --subset main "
-        f"{ALL} --skip-images",
+        f"{ALL} --image-root /cache --image-root /outputs --skip-images",
         ["train"],
         ["validation"],
     ),

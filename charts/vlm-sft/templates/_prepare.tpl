@@ -9,9 +9,9 @@ geo3k: {hub: chenhegu/geo3k_imgurl, splits: [train, test], further: [validation]
 robo2vlm: {hub: keplerccc/Robo2VLM-1, splits: [train, test]}
 alpaca: {hub: tatsu-lab/alpaca, splits: [train], further: [test], text: true}
 oasst1: {hub: OpenAssistant/oasst1, splits: [train, validation], text: true, whole: true}
-jsonl: {splits: [train], further: [test, validation]}
-csv: {splits: [train], further: [test, validation], whole: true}
-hub: {splits: [train], further: [test, validation], whole: true}
+jsonl: {splits: [train], further: [test, validation], roots: [/cache, /outputs]}
+csv: {splits: [train], further: [test, validation], roots: [/cache, /outputs], whole: true}
+hub: {splits: [train], further: [test, validation], roots: [/cache, /outputs], whole: true}
 {{- end }}
 
 {{/* Keys of prepare that only some datasets have: the datasets, the option of `vlm-sft prepare`, the default. */}}

@@ -99,7 +99,8 @@ def _command(dataset: Dataset) -> click.Command:
         "image_roots",
         multiple=True,
         type=click.Path(path_type=Path),
-        help="Folder that contains the image paths. Repeat it for several folders, searched in order.",
+        help="Folder that contains the image paths. Repeat it for several folders, searched in order."
+        + ("" if dataset.needs_images else "  [default: the folder of the input]"),
     )
     @click.option("--skip-images", is_flag=True, help="Do not check that the image files exist.")
     @click.option(
@@ -184,6 +185,7 @@ def _command(dataset: Dataset) -> click.Command:
     ) -> None:
         own = {name: options.pop(name) for name in dataset.own_options()}
         options["max_length"] = options["max_length"] or 0
+        options["image_roots"] = options["image_roots"] or _beside(dataset, Path(source).expanduser())
         of_form = {field.name for field in fields(SampleFormat)} & options.keys()
         form = SampleFormat(**{name: options.pop(name) for name in of_form})
         settings = Settings(form, **options, own=own)
@@ -197,6 +199,13 @@ def _command(dataset: Dataset) -> click.Command:
             raise UserError(f"{error.filename or output_dir}: {error.strerror or error}") from error
 
     return command
+
+
+def _beside(dataset: Dataset, source: Path) -> tuple[Path, ...]:
+    """Return where the images of somebody's own files are without --image-root: below the folder of the input."""
+    if dataset.needs_images or not source.exists():
+        return ()
+    return (source if source.is_dir() else source.parent,)
 
 
 def _check_image_options(dataset: Dataset, settings: Settings) -> None:
