@@ -58,7 +58,7 @@ def test_a_change_renames_only_the_changed_objects(
         ({"prepare": {"commands": [["true"]]}}, {"prepare"}),
         ({"train": {"resources": {"limits": {"memory": "96Gi"}}}}, {"train", "convert", "prepare"}),
     ],
-    ids=str,
+    ids=["shards", "commands", "train"],
 )
 def test_a_change_of_a_chain_renames_the_changed_jobs_and_those_before(
     render: Render, change: Any, renamed: set[str]
