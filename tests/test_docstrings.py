@@ -25,13 +25,13 @@ NAMED_MODULE = re.compile(r"\bvlm_sft(?:\.\w+)+")
 NAME_OF_USER = re.compile(r"\b(?:DIR|NAME)\b")
 # A cell of the sources in python/MEMORY.md: OWNER/REPOSITORY@COMMIT PATH
 OTHER_REPOSITORY = re.compile(r"(?:github\.com/)?[\w-]+/[\w-]+(?:@[0-9a-f]{7,})? [\w./-]+(?:@[0-9a-f]{7,})?")
-# What a run, a checkpoint or a rendered ConfigMap holds.
+# What a run, a checkpoint or a rendered ConfigMap holds, and the data of a user.
 OUTPUTS = {
     "adapter_model.safetensors", "args.json", "data.json", "evaluation/predictions.jsonl", "evaluation/scores.json",
     "export/model.safetensors", "fire_bc_test.jsonl", "fire_bc_train.jsonl", "latest_checkpointed_iteration.txt",
     "logging.jsonl", "metadata.json",
-    "predictions.jsonl", "record.json", "run_report.json", "scores.json", "stats.json", "train.yaml",
-    "trainer_state.json",
+    "predictions.jsonl", "record.json", "run_report.json", "scores.json", "stats.json", "train.jsonl", "train.yaml",
+    "trainer_state.json", "val.jsonl",
 }  # fmt: skip
 # Of ms-swift, accelerate and nccl-tests.
 OTHER_PROJECTS = {
