@@ -1,10 +1,13 @@
-"""What an evaluation consists of: a task turns rows into samples, and answers into scores.
+r"""What an evaluation consists of: a task turns rows into samples, and answers into scores.
 
-A prepared line, and one line of predictions.jsonl, which holds all that scoring needs:
+A prepared line:
 
-    {"id": "12", "messages": [{"role": "user", ...}, {"role": "assistant", "content": "B. Down"}], "images": ["/cache/a.jpg"]}
-    {"id": "12", "group": "/cache/a.jpg", "question": "Where ...\\nChoices:\\nA. Up\\nB. Down", "reference": "B. Down",
-     "images": ["/cache/a.jpg"], "response": "B", "finish_reason": "stop", "prompt_tokens": 310, "new_tokens": 1, "error": ""}
+    {"id": "12", "messages": [{"role": "user", ...}, {"role": "assistant", "content": "B. Down"}], "images": ["a.jpg"]}
+
+A line of predictions.jsonl, which holds all that scoring needs:
+
+    {"id": "12", "group": "a.jpg", "question": "Where ...\nChoices:\nA. Up\nB. Down", "reference": "B. Down",
+     "response": "B", "images": ["a.jpg"], "finish_reason": "stop", "prompt_tokens": 310, "new_tokens": 1, "error": ""}
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
