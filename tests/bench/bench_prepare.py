@@ -1,11 +1,17 @@
-"""Time and memory of `vlm-sft prepare fire` on a synthetic file; the floor is a bare streaming read + a bare write.
+"""Speed and memory of `vlm-sft prepare`, dataset by dataset, against a floor and against the library `datasets`.
 
-    python tests/bench/bench_prepare.py                                     105,000 rows, 250 MB; goal 3 s, 150 MiB
-    python tests/bench/bench_prepare.py --rows 1000000 --words 16           1.9 GB, as FIRE-1M; goal 150 MiB
-    python tests/bench/bench_prepare.py --indent 4                          pretty printed, as by FIRE's own code
+    python tests/bench/bench_prepare.py                         every dataset, 60 MB of rows each; some minutes
+    python tests/bench/bench_prepare.py --only fire --mb 1900   as FIRE-1M
 
-The floor reads every row with ijson's yajl2_c backend and writes the lines of the result with orjson, without
-conversion. The script that this project replaces took 29 s and 3.0 GB for 105,000 rows.
+- /floor: bare reading (orjson; ijson's yajl2_c for an array; csv; pyarrow), and bare orjson writing of the result;
+- datasets: how many times as much the library takes for `load_dataset`, `map` to messages with a function of a few
+  lines and `to_json`, in an empty cache, without any check. Left out where rows must be grouped first (oasst1,
+  trajectories) and for geo3k, whose images are bytes that JSON does not have.
+
+Both are ratios of CPU seconds, user + system, with one worker; the start of Python and its imports count on all sides.
+rows/s and MiB/s are with one worker for each core; MiB is the size of the file, and Parquet is compressed. Memory is
+the largest sum of the proportional set sizes of all processes, of both runs. `hub` takes a folder, and reads it by
+`datasets` itself. Robo2VLM: bench_robo2vlm.py.
 """
 
 import argparse
@@ -15,79 +21,147 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import ijson
-import orjson
-from make_fire import write
+from make_rows import WRITERS
 
-GOAL_S, GOAL_ROWS = 3.0, 105_000
-GOAL_MIB = 150.0
-PROGRAM = [sys.executable, "-c", "from vlm_sft.cli import main; main()"]
+GOAL_FLOOR, GOAL_DATASETS, GOAL_MIB = 3.0, 5.0, 150.0  # at most, at least, at most
+TRAJECTORIES = "volcano --as trajectories"
+READ = {
+    ".json": "import ijson\nfor row in ijson.items(open(source, 'rb'), 'item'): pass",
+    ".jsonl": "import orjson\nfor line in open(source, 'rb'): orjson.loads(line)",
+    ".csv": "import csv\nfor row in csv.DictReader(open(source, newline='')): pass",
+    ".parquet": "from pyarrow.parquet import ParquetFile\n"
+    "for batch in ParquetFile(source).iter_batches(1000): batch.to_pylist()",
+}
+WRITE = """
+import sys, time, orjson
+spent = 0.0
+with open(sys.argv[1], "rb") as lines, open(sys.argv[1] + ".floor", "wb") as target:
+    while batch := [orjson.loads(line) for line in lines.readlines(1 << 20)]:
+        started = time.process_time()
+        for row in batch: target.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        spent += time.process_time() - started
+print(spent)
+"""
+# One row -> its messages, as a user of `datasets` writes it.
+PAIR = "m(row['prompt'], row['completion'])"
+TO_MESSAGES = {
+    "fire": "m(row['question']['value'], *(turn['value'] for turn in row['conversations'][:-1]))",
+    "volcano": "m(*(turn['value'] for turn in row['conversations']))",
+    "alpaca": "m(row['instruction'] + ('\\n' + row['input'] if row['input'] else ''), row['output'])",
+    "jsonl": f"row['messages'] or ({PAIR} if row['prompt'] else m(*(turn['value'] for turn in row['conversations'])))",
+    "csv": PAIR,
+    "hub": PAIR,
+}
+LIBRARY = """
+import sys
+from datasets import load_dataset
+source, target, cache, kind = sys.argv[1:]
+def m(*texts):
+    return [{{"role": ("user", "assistant")[n % 2], "content": text.strip()}} for n, text in enumerate(texts)]
+rows = load_dataset(kind, data_files=source, split="train", cache_dir=cache)
+rows = rows.map(lambda row: {{"messages": {messages}}}, remove_columns=rows.column_names)
+rows.to_json(target, force_ascii=False)
+"""
+KINDS = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run. CPU is user + system of the process; wall includes waiting for other processes of the machine."""
+    """One process with its children."""
 
     wall_s: float
     cpu_s: float
+    peak_mib: float
 
 
-def measure(source: Path, out: Path) -> Measured:
-    """Run the command once in its own process."""
-    arguments = ["prepare", "fire", "--input", str(source), "--output-dir", str(out), "--skip-images", "--force"]
+def run(arguments: Sequence[str]) -> Measured:
+    """Run Python once, and sample the memory of it and its children."""
     before, started = os.times(), time.monotonic()
-    subprocess.run([*PROGRAM, *arguments], check=True, capture_output=True)
+    peak = 0.0
+    with tempfile.TemporaryFile() as errors:
+        environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+        process = subprocess.Popen(
+            [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=errors, env=environment
+        )
+        while process.poll() is None:
+            peak = max(peak, sum(pss_mib(pid) for pid in tree(process.pid)))
+            time.sleep(0.02)
+        if process.returncode:
+            errors.seek(0)
+            sys.exit(errors.read().decode()[-2000:])
     wall, after = time.monotonic() - started, os.times()
-    children = after.children_user + after.children_system - before.children_user - before.children_system
-    return Measured(wall, children)
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Measured(wall, cpu, peak)
 
 
-def floor(source: Path, written: Path) -> tuple[float, float]:
-    """Return the CPU seconds to read every row of `source`, and to write every line of `written`."""
-    started = time.process_time()
-    with source.open("rb") as file:
-        for _ in ijson.items(file, "item"):
-            pass
-    read = time.process_time() - started
-    spent = 0.0
-    with written.open("rb") as lines, tempfile.TemporaryFile() as target:
-        while batch := [orjson.loads(line) for line in lines.readlines(1 << 20)]:
-            started = time.process_time()
-            for sample in batch:
-                target.write(orjson.dumps(sample, option=orjson.OPT_APPEND_NEWLINE))
-            spent += time.process_time() - started
-    return read, spent
+def tree(pid: int) -> Iterable[int]:
+    """Yield a process and all its descendants."""
+    yield pid
+    for file in Path("/proc", str(pid), "task").glob("*/children"):
+        try:
+            found = file.read_text().split()
+        except OSError:  # it has ended
+            continue
+        for child in found:
+            yield from tree(int(child))
+
+
+def pss_mib(pid: int) -> float:
+    """Return the proportional set size; 0 for a process that has ended."""
+    try:
+        text = Path("/proc", str(pid), "smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("Pss:")), 0.0)
+
+
+def measure(label: str, megabytes: float) -> str:
+    """Return one line of the table."""
+    name, *options = label.split()
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        (folder / "in").mkdir()
+        source, rows = WRITERS[name](folder / "in", megabytes)
+        given = str(source.parent if name == "hub" else source)
+        prepare = ["-m", "vlm_sft", "prepare", name, "--input", given, "--splits", "train", "--force", *options]
+        prepare += ["--output-dir", str(folder / "out")]
+        prepare += ["--skip-images"] if name in ("fire", "volcano") else []
+        all_cores, one = run(prepare), run([*prepare, "--workers", "1"])
+        stats = json.loads((folder / "out" / "stats.json").read_bytes())
+        output = folder / "out" / f"{name}_bc_train.jsonl"
+        read = run(["-c", "import sys; source = sys.argv[1]\n" + READ[source.suffix], str(source)])
+        wrote = float(subprocess.run([sys.executable, "-c", WRITE, output], check=True, capture_output=True).stdout)
+        times = "-"
+        if name in TO_MESSAGES and not options:
+            code = LIBRARY.format(messages=TO_MESSAGES[name])
+            files = [str(source), str(folder / "mapped.jsonl"), str(folder / "cache"), KINDS[source.suffix]]
+            times = f"{run(['-c', code, *files]).cpu_s / one.cpu_s:.2f}"
+        size = source.stat().st_size / (1 << 20)
+        return (
+            f"{label:<26} {rows:>9,} {stats['written']:>9,} {size:>6.0f} {rows / all_cores.wall_s:>9,.0f} "
+            f"{size / all_cores.wall_s:>6.1f} {one.cpu_s:>6.1f} {one.cpu_s / (read.cpu_s + wrote):>6.2f} "
+            f"{times:>8} {max(one.peak_mib, all_cores.peak_mib):>8.0f}"
+        )
 
 
 def main() -> None:
-    """Write the file, run the command `--repeat` times, print the best run and the floor."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=GOAL_ROWS)
-    parser.add_argument("--words", type=int, default=25, help="longest sentence: 25 = 2.4 kB a row, 16 = 1.9 kB")
-    parser.add_argument("--indent", type=int)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--only", choices=[*WRITERS, TRAJECTORIES])
+    parser.add_argument("--mb", type=float, default=60.0, help="MB of rows")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        source, out = Path(folder, "FIRE-train-100K.json"), Path(folder, "out")
-        write(source, options.rows, words=options.words, indent=options.indent)
-        print(f"{options.rows:,} rows, {source.stat().st_size / 1e6:,.0f} MB")
-        runs = [measure(source, out) for _ in range(options.repeat)]
-        best = min(runs, key=lambda run: run.cpu_s)
-        stats = json.loads((out / "stats.json").read_bytes())
-        read, wrote = floor(source, out / "fire_bc_train.jsonl")
-    print(f"prepare   {min(run.wall_s for run in runs):6.2f} s wall, {best.cpu_s:.2f} s CPU, best of {len(runs)}")
-    print(f"memory    {stats['peak_memory_mib']:6.1f} MiB peak, goal {GOAL_MIB:.0f} MiB")
-    print(f"floor     {read + wrote:6.2f} s CPU = {read:.2f} s ijson read + {wrote:.2f} s orjson write")
-    print(f"ratio     {best.cpu_s / (read + wrote):6.2f} x the floor, including Python's start and the input's hash")
-    costs = stats["splits"]["train"]["layouts"]
-    times = {key: costs["steps"][key] / costs["trajectory"][key] for key in ("samples", "images", "characters")}
-    print("steps     " + ", ".join(f"{ratio:.2f} x the {key}" for key, ratio in times.items()) + " of trajectory")
-    late = options.rows <= GOAL_ROWS and best.cpu_s > GOAL_S
-    if late or stats["peak_memory_mib"] > GOAL_MIB:
-        sys.exit(f"missed: {GOAL_S} s for {GOAL_ROWS:,} rows, {GOAL_MIB:.0f} MiB for any number")
+    labels = [options.only] if options.only else [*WRITERS, TRAJECTORIES]
+    print(
+        f"{'dataset':<26} {'rows in':>9} {'written':>9} {'MiB':>6} {'rows/s':>9} {'MiB/s':>6} {'CPU s':>6} "
+        f"{'/floor':>6} {'datasets':>8} {'peak MiB':>8}"
+    )
+    print(f"{'goal, without images':<76} {GOAL_FLOOR:>6.2f} {GOAL_DATASETS:>8.2f} {GOAL_MIB:>8.0f}")
+    for label in labels:
+        print(measure(label, options.mb), flush=True)
 
 
 if __name__ == "__main__":
