@@ -19,6 +19,7 @@ ESCAPE = re.compile(
 OPEN_ESCAPE = re.compile(
     rb"(?<!\\)(?:\\\\)*+(\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,4})?)?|[0-9a-fA-F]{0,4}))?)\Z"
 )
+LONGEST_ESCAPE = len(rb"\ud83d\ude00")
 STRUCTURE = b'[]{}"'
 NO_STRUCTURE = bytes(set(range(256)) - set(STRUCTURE))
 QUOTED = re.compile(rb'"[^"]*+(?:"|$)')
@@ -45,7 +46,8 @@ class JsonStream:
         if not size:
             return b""
         block, self._unread = self._unread + self._file.read(size), b""
-        if len(block) >= size and (rest := OPEN_ESCAPE.search(block)):
+        may_be_open = len(block) >= size and b"\\" in block[-LONGEST_ESCAPE:]
+        if may_be_open and (rest := OPEN_ESCAPE.search(block)):
             block, self._unread = block[: rest.start(1)], rest[1]
         self._measure(block.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, NO_STRUCTURE))
         if HALF.search(block):
@@ -62,10 +64,11 @@ class JsonStream:
             structure = b'"' + structure
         self._is_in_text = structure.count(b'"') % 2 == 1
         brackets = QUOTED.sub(b"", structure)
-        depths = list(accumulate(map(STEP.__getitem__, brackets), initial=self._depth))
-        self._depth = depths[-1]
-        if max(depths) > MAX_DEPTH:
+        opened = brackets.count(b"[") + brackets.count(b"{")
+        may_be_too_deep = self._depth + opened > MAX_DEPTH
+        if may_be_too_deep and max(accumulate(map(STEP.__getitem__, brackets), initial=self._depth)) > MAX_DEPTH:
             raise TooDeep
+        self._depth += 2 * opened - len(brackets)
 
 
 def _replaced(escape: re.Match[bytes]) -> bytes:
