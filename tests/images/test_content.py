@@ -159,3 +159,15 @@ def test_an_address_that_is_none_is_not_fetched(url: str, images: ImageRoots) ->
     found = images.find(url)
     assert isinstance(found, NoImage)
     assert found.reason == "image_not_fetched"
+
+
+def test_a_url_without_a_picture_is_fetched_once_and_never_again(
+    server: RangeServer, images: ImageRoots, tmp_path: Path
+) -> None:
+    url = f"{server.root}/page"
+    server.files["/page"] = b"<html>"
+    found = images.find(url)
+    assert found == NoImage("image_unknown_format", f"{url}: not an image of a known format")
+    images.close()
+    assert ImageRoots([], (), ImageFolder(tmp_path)).find(url) == found
+    assert server.count("/page") == 1

@@ -395,8 +395,12 @@ def test_a_killed_run_leaves_no_partial_file_and_the_next_run_cleans_up(tmp_path
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert [name.split(".")[-1] for name in names(out)] == ["tmp"]
+    picture = out / "images" / "ab" / "abcd.png.node.7.ffff.tmp"  # as a killed run leaves it
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"half")
     assert run(data, out, "--splits", "train", "--skip-images").exit_code == 0
-    assert names(out) == ["fire_bc_train.jsonl", "stats.json"]
+    assert not picture.exists()
+    assert names(out) == ["fire_bc_train.jsonl", "images", "stats.json"]
 
 
 def test_tags_that_stand_for_nothing_are_counted_by_trajectory(tmp_path: Path) -> None:

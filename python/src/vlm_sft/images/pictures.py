@@ -64,8 +64,16 @@ class Pictures:
             return self._of_bytes(self._folder, decode_data_uri(image), "data_uri", shown(image))
         key = key_of("url", image)
         if verdict := self._recall(key):
+            if verdict.reason:
+                raise Unusable(verdict.reason, verdict.detail)
             return Usable(self._folder.path(verdict.name), verdict.kinds)
-        usable = self._of_bytes(self._folder, self._downloads.fetch(image), "downloaded", shown(image))
+        content = self._downloads.fetch(image)
+        try:
+            usable = self._of_bytes(self._folder, content, "downloaded", shown(image))
+        except Unusable as problem:
+            if self._recall(key_of("content", digest_of(content))):  # judged, not unreadable for the moment
+                self._keep(key, Verdict(problem.reason, str(problem)))
+            raise
         self._keep(key, Verdict(kinds=usable.kinds, name=self._folder.name_of(usable.path)))
         return usable
 

@@ -51,8 +51,8 @@ def discard(folder: Path) -> None:
 
 
 def discard_shards(folder: Path) -> None:
-    """Remove what shards have left, of this and of former preparations."""
-    for pattern in ("shard-*-of-*.json", *(f"{name}.shard-*-of-*" for name in OUTPUTS)):
+    """Remove what shards have left, of this and of former preparations, and pictures that killed runs left half."""
+    for pattern in ("shard-*-of-*.json", *(f"{name}.shard-*-of-*" for name in OUTPUTS), "images/*/*.tmp"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
 

@@ -33,6 +33,7 @@ from vlm_sft.prepare.token_cost import COUNTED_TRAJECTORIES, TokenCounter
 from vlm_sft.prepare.workers import in_order, workers_for
 
 PROGRESS_S = 3.0
+LESS_MEMORY = "give --max-memory MIB or fewer --workers, or raise prepare.resources.limits.memory"
 FIRST_ROWS = 32  # looked at to see whether the file is of this dataset
 
 Log = Callable[[str], None]
@@ -174,7 +175,7 @@ class Preparation:
         path: Path | None = None  # of the part's file; parts that are read in order have none
         streamed: Path | None = Path()
         rows = 0  # of the file at `path`
-        for part, made in in_order(convert, parts, self._workers):
+        for part, made in in_order(convert, parts, self._workers, LESS_MEMORY):
             if enough and stats.written >= enough:
                 return
             if (of_part := getattr(part, "path", None)) != path:
@@ -189,7 +190,8 @@ class Preparation:
             else:
                 streamed = path
                 following = cast("Cut", part).streamed(rows)
-                yield from (one for _, one in in_order(converter.convert, following, self._workers))
+                in_process = in_order(converter.convert, following, self._workers, LESS_MEMORY)
+                yield from (one for _, one in in_process)
 
     def _publish(self, shards: Sequence[Mapping[str, Slice]]) -> Stats:
         """Put the outputs under their names, then write stats.json."""

@@ -43,13 +43,15 @@ def workers_for(wanted: int, max_memory_mib: int, *, with_images: bool) -> int:
     return max(1, count)
 
 
-def in_order(work: Callable[[Item], Result], items: Iterator[Item], workers: int) -> Iterator[tuple[Item, Result]]:
+def in_order(
+    work: Callable[[Item], Result], items: Iterator[Item], workers: int, way_out: str = "give fewer --workers"
+) -> Iterator[tuple[Item, Result]]:
     """Yield each item with `work(item)`, in order. With one worker everything runs in this process.
 
     An exception of `work` is raised when its item's turn comes. At most two items for each worker are ahead.
 
     Raises:
-        UserError: a process was killed.
+        UserError: a process was killed; `way_out` tells how to use less memory.
     """
     if workers == 1:
         for item in items:
@@ -69,10 +71,7 @@ def in_order(work: Callable[[Item], Result], items: Iterator[Item], workers: int
                 ahead.append((following, pool.submit(_run, following)))
             yield item, result
     except BrokenProcessPool:
-        raise UserError(
-            "a process of the preparation was killed, most likely for memory; give --max-memory MIB or fewer "
-            "--workers, or raise prepare.resources.limits.memory"
-        ) from None
+        raise UserError(f"a process was killed, most likely for memory; {way_out}") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

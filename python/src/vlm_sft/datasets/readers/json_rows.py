@@ -14,6 +14,7 @@ import orjson
 
 from vlm_sft.datasets.conversation import Drop
 from vlm_sft.datasets.readers.json_shape import parsed_rows, rows_below
+from vlm_sft.datasets.readers.json_stream import HALF_PAIR, JsonStream, TooDeep
 from vlm_sft.datasets.readers.part import Part, Rows, WrongCut
 from vlm_sft.errors import UserError
 
@@ -24,6 +25,7 @@ STREAMED_ROWS = 512  # in a part
 SNIFF_BYTES = 4096
 UTF8_BOM = b"\xef\xbb\xbf"
 TOO_DEEP = Drop("invalid_json", "nested too deep")
+INVALID_UNICODE = Drop("invalid_unicode")
 OPENING = re.compile(rb'\s*(\{\s*"(?:[^"\\]|\\.)*")')  # a row's brace and first key: {"id"
 
 
@@ -53,7 +55,7 @@ def parts(path: Path, part_bytes: int = PART_BYTES) -> Iterator[Part]:
                 below = rows_below(head[start:])
                 if below is not None:
                     file.seek(start)
-                    yield from _batches(_streamed(_Rest(b"", file), 0, path, below))
+                    yield from _batches(_streamed(JsonStream(b"", file), 0, path, below))
                     return
                 before, separator = start, None
             case _:
@@ -140,21 +142,24 @@ class ArrayPart:
         """
         with self.path.open("rb") as file:
             file.seek(self.start)
-            yield from _batches(_streamed(_Rest(b"[", file), rows_before, self.path))
+            yield from _batches(_streamed(JsonStream(b"[", file), rows_before, self.path))
 
 
 def _batches(rows: Iterator[object]) -> Iterator[Rows]:
     while found := list(islice(rows, STREAMED_ROWS)):
-        yield Rows(found if _is_sendable(found) else [row if _is_sendable(row) else TOO_DEEP for row in found])
+        yield Rows([_problem_of(row) or row for row in found] if _problem_of(found) else found)
 
 
-def _is_sendable(value: object) -> bool:
-    """True if pickle can write the value for another process: it refuses about 1000 levels, as orjson does."""
+def _problem_of(value: object) -> Drop | None:
+    """Return why a row, or one of several, cannot be used.
+
+    For another process it must be pickled, which about 1000 levels prevent, as in orjson.
+    """
     try:
-        pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        packed = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
     except RecursionError:
-        return False
-    return True
+        return TOO_DEEP
+    return INVALID_UNICODE if HALF_PAIR.encode() in packed else None
 
 
 def _refuse_deep_nesting(path: Path, content: bytes) -> None:
@@ -163,7 +168,11 @@ def _refuse_deep_nesting(path: Path, content: bytes) -> None:
         orjson.loads(b"[" + content)
     except orjson.JSONDecodeError as error:
         if "depth limit" in str(error):
-            raise UserError(f"{path}: brackets nested more than a thousand deep, which no row has") from None
+            raise _too_deep(path) from None
+
+
+def _too_deep(path: Path) -> UserError:
+    return UserError(f"{path}: brackets nested more than a thousand deep, which no row has")
 
 
 def _bytes(path: Path, start: int, end: int) -> bytes:
@@ -172,37 +181,22 @@ def _bytes(path: Path, start: int, end: int) -> bytes:
         return file.read(end - start)
 
 
-class _Rest:
-    """A file of which some bytes have been read already: `read` returns these first."""
-
-    def __init__(self, start: bytes, file: BinaryIO) -> None:
-        self._start, self._file = start, file
-
-    def read(self, size: int) -> bytes:
-        """Read up to `size` bytes. ijson reads 0 bytes to find out whether the file is binary."""
-        if not self._start:
-            return self._file.read(size)
-        start, self._start = self._start[:size], self._start[size:]
-        return start
-
-    def tell(self) -> int:
-        """Return the number of bytes read so far."""
-        return self._file.tell()
-
-
-def _streamed(file: _Rest, rows: int, path: Path, below: str = "item") -> Iterator[object]:
+def _streamed(file: JsonStream, rows: int, path: Path, below: str = "item") -> Iterator[object]:
     """Stream the rest of an array of which `rows` rows were read before; or the rows `below` another place."""
     sys.set_int_max_str_digits(0)  # ijson 3.4 crashes the process when int() refuses a long integer
     try:
         for row in ijson.items(file, below, buf_size=BLOCK_BYTES, multiple_values=not below):
             rows += 1
             yield row
+    except TooDeep:
+        raise _too_deep(path) from None
     except (ijson.JSONError, UnicodeDecodeError) as error:
         complaint = str(error.args[0] if error.args else error).strip("b'\" ").partition("\\n")[0].splitlines()[0]
         end = file.tell()
         if "premature EOF" in complaint:
+            value = "the JSON array" if below else "the last JSON object"
             raise UserError(
-                f"{path}: the JSON array is truncated in row {rows + 1}, at byte {end}, the end of the file; "
+                f"{path}: {value} is truncated in row {rows + 1}, at byte {end}, the end of the file; "
                 "the download is incomplete, download it again"
             ) from None
         raise UserError(
