@@ -107,6 +107,7 @@ def test_only_the_registry_imports_a_dataset_and_no_sample_depends_on_one() -> N
         "dataset",
         "image_field",
         "image_path",
+        "list_text",
         "options",
         "readers",
         "registry",

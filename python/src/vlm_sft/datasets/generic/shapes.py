@@ -9,23 +9,20 @@ r"""A row of somebody's own data -> Conversation, whatever common shape it has; 
     {"prompt": "...", "chosen": "...", "rejected": "..."}           trains on the chosen answer
     {"text": "..."}                                                 trains on the whole text
 
-Images: `images` or `image`, a path, URL, data URI or {"bytes", "path"}, or a list of these; or parts of a content list.
+Images: `images` or `image`, see image_field.py; or parts of a content list.
 Texts keep their <image> tags if there is one for each image. Without any tag, the images come first.
 
-A field is empty if it is null, NaN, "" or nan. Messages and lists of images may be texts, as in CSV: JSON, or a list as
-Python writes it. A text that is no list is one image, because a path or data URI may contain any separator.
+A field is empty if it is null, NaN, "" or nan. The messages may be the text of a list, as in CSV.
 """
 
-import ast
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 
-import orjson
-
 from vlm_sft.datasets.alpaca.rows import parse as parse_alpaca
 from vlm_sft.datasets.conversation import Conversation, Drop, Image, Turn, id_of
+from vlm_sft.datasets.image_field import images_of
+from vlm_sft.datasets.list_text import list_of
 from vlm_sft.datasets.texts import IMAGE_TAG, MISSING, given
 
 USER, ASSISTANT, SYSTEM, TOOL = "user", "assistant", "system", "tool"
@@ -66,13 +63,14 @@ def parse(row: object) -> Conversation | Drop:
     if not isinstance(row, dict):
         return Drop("row_not_an_object", type(row).__name__)
     fields = {name: value for name, value in row.items() if not _is_empty(value)}
-    images = _images(_first(fields, ("images", "image")))
-    if isinstance(images, Drop):
-        return images
+    field = _first(fields, ("images", "image"))
+    images = images_of(field)
+    if images is None:
+        return Drop("image_malformed", f"images is {_kind(field)}")
     talk = _talk(row, fields)
     if isinstance(talk, Drop):
         return talk
-    talk.images = talk.images or images
+    talk.images = talk.images or list(images)
     if not talk.system:
         talk.system = (given(fields.get("system")) or given(fields.get("system_prompt"))).strip()
     return _conversation(row, talk)
@@ -152,7 +150,7 @@ def _messages(entries: object, talk: _Talk | None = None) -> _Talk | Drop:
     """Read a list of messages, or the text of one, into `talk`."""
     talk = talk or _Talk()
     if isinstance(entries, str):
-        entries = _list_of(entries)
+        entries = list_of(entries)
         if entries is None:
             return Drop("turn_malformed", "the messages are a text that is not a JSON list")
     if not isinstance(entries, list) or not entries:
@@ -200,55 +198,13 @@ def _content(content: object, images: list[Image]) -> str | None:
         elif kind in ("image", "image_url"):
             texts.append(IMAGE_TAG)
             named = part.get("image") or part.get("image_url") or part.get("url") or part.get("path")
-            found = _images(named.get("url", named) if isinstance(named, dict) else named)
-            if isinstance(found, Drop):
+            found = images_of(named)
+            if found is None:
                 return None
             images += found
         else:
             return None
     return "".join(texts)
-
-
-def _images(value: object) -> list[Image] | Drop:
-    """Return the images of a field: a text, bytes, a mapping with bytes or path, or a list of these."""
-    if _is_empty(value):
-        return []
-    listed = _list_of(value) if isinstance(value, str) else value
-    values = listed if isinstance(listed, list) else [value]
-    found: list[Image] = []
-    for one in values:
-        image = _image(one)
-        if image is None:
-            return Drop("image_malformed", f"image is {_kind(one)}")
-        found.append(image)
-    return found
-
-
-def _list_of(text: str) -> list[object] | None:
-    """Read a list that was written as JSON, or by Python, as pandas writes a list into a CSV; else None."""
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        try:
-            with warnings.catch_warnings(action="ignore"):  # of Python about escapes
-                found = ast.literal_eval(text.strip())
-            orjson.dumps(found, default=repr)  # refuses half surrogate pairs, which JSON refuses too
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            return None
-    return found if isinstance(found, list) else None
-
-
-def _image(value: object) -> Image | None:
-    if isinstance(value, dict):
-        content = value.get("bytes")
-        if isinstance(content, str) and content:  # JSON has no bytes
-            return "data:image;base64," + content
-        value = content or value.get("path") or value.get("url")
-    if isinstance(value, str):
-        value = given(value).strip()
-    return value if isinstance(value, str | bytes) and value else None
 
 
 def _conversation(row: Mapping[str, object], talk: _Talk) -> Conversation | Drop:
