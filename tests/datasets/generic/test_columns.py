@@ -35,6 +35,13 @@ def test_only_mapped_columns_are_read() -> None:
     assert parse(row, prompt="question", completion="answer") == Conversation("", "rows", (), "Hi", (Turn("Hello."),))
 
 
+def test_a_mapped_history_comes_before_the_prompt() -> None:
+    row = {"ask": "And now?", "say": "Rain.", "before": '[["Weather?", "Sun."]]', "history": [["Not", "used."]]}
+    turns = (Turn("Sun.", "And now?"), Turn("Rain."))
+    mapped = parse(row, prompt="ask", completion="say", history="before")
+    assert mapped == Conversation("", "rows", (), "Weather?", turns)
+
+
 @pytest.mark.parametrize("dataset", ["jsonl", "csv", "hub"])
 @pytest.mark.parametrize(
     ("given", "problem"),

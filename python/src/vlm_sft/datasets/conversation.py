@@ -105,6 +105,8 @@ REASONS = {
     "column_missing": "the row lacks a column that --map names",
     "tool_turn": "the conversation has calls of tools, which only ms-swift's own reader takes: name the file in "
     "train.dataset",
+    "column_unread": "the row has videos, sounds, boxes, tools or weights, which only ms-swift's own reader takes: "
+    "name the file in train.dataset, or the columns to use with --map",
     "image_malformed": "an image is no path, URL, data URI or bytes",
     "image_tags_differ": "the texts have another number of <image> tags than the row has images",
     "ragged_row": "the line has more or fewer cells than the header",

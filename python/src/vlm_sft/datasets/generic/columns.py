@@ -16,7 +16,7 @@ SHAPES = (
     ("instruction", "output", "input"),
     ("text",),
 )
-BESIDE = ("images", "system", "id", "source")  # what a row of any shape may have
+BESIDE = ("images", "history", "system", "id", "source")  # what a row of any shape may have
 NAMES = (*dict.fromkeys(name for shape in SHAPES for name in shape), *BESIDE)
 
 

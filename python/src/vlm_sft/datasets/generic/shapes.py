@@ -9,6 +9,7 @@ r"""A row of somebody's own data -> Conversation, whatever common shape it has; 
     {"prompt": "...", "chosen": "...", "rejected": "..."}           trains on the chosen answer
     {"text": "..."}                                                 trains on the whole text
 
+`history`, [["question", "answer"], ...], has the rounds before a prompt.
 Images: `images` or `image`, see image_field.py; or parts of a content list.
 Texts keep their <image> tags if there is one for each image. Without any tag, the images come first.
 
@@ -21,6 +22,7 @@ from math import isnan
 
 from vlm_sft.datasets.alpaca.rows import parse as parse_alpaca
 from vlm_sft.datasets.conversation import Conversation, Drop, Image, Turn, id_of
+from vlm_sft.datasets.generic.beside import earlier, unread
 from vlm_sft.datasets.image_field import images_of
 from vlm_sft.datasets.list_text import list_of
 from vlm_sft.datasets.texts import IMAGE_TAG, MISSING, given
@@ -57,12 +59,20 @@ class _Talk:
         self.texts.append(text)
         self.trained.append(trained)
 
+    def begin_with(self, rounds: Sequence[str]) -> None:
+        """Put the texts of earlier rounds, question and answer in turn, before all messages."""
+        self.roles[:0] = [USER, ASSISTANT] * (len(rounds) // 2)
+        self.texts[:0] = rounds
+        self.trained[:0] = [True] * len(rounds)
+
 
 def parse(row: object) -> Conversation | Drop:
     """Read one row of any shape. Never raises, whatever JSON value the row is."""
     if not isinstance(row, dict):
         return Drop("row_not_an_object", type(row).__name__)
     fields = {name: value for name, value in row.items() if not _is_empty(value)}
+    if drop := unread(fields):
+        return drop
     field = _first(fields, ("images", "image"))
     images = images_of(field)
     if images is None:
@@ -70,6 +80,11 @@ def parse(row: object) -> Conversation | Drop:
     talk = _talk(row, fields)
     if isinstance(talk, Drop):
         return talk
+    if "history" in fields and _first(fields, TALKS) is None:
+        rounds = earlier(fields["history"])
+        if isinstance(rounds, Drop):
+            return rounds
+        talk.begin_with(rounds)
     talk.images = talk.images or list(images)
     if not talk.system:
         talk.system = (given(fields.get("system")) or given(fields.get("system_prompt"))).strip()
@@ -164,6 +179,8 @@ def _messages(entries: object, talk: _Talk | None = None) -> _Talk | Drop:
                 return Drop("turn_malformed", f"entry {number} is {_kind(entry)}")
             if role == TOOL:
                 return Drop("tool_turn", f"entry {number}")
+            if entry.get("loss_scale") not in (None, 0, 1):
+                return Drop("column_unread", f"loss_scale of entry {number}")
             talk.add(role, text.strip(), trained=trained)
     return talk
 
@@ -178,7 +195,7 @@ def _said(entry: Mapping[str, object]) -> Iterator[tuple[str | None, object, boo
     role = ROLES.get(named.lower()) if isinstance(named, str) else None
     if entry.get("tool_calls"):
         role = TOOL
-    excluded = entry.get("loss") is False or entry.get("weight") in (0, False)
+    excluded = entry.get("loss") is False or 0 in (entry.get("weight"), entry.get("loss_scale"))  # 0 equals False
     yield role, entry["content"] if "content" in entry else entry.get("value"), not excluded
 
 
