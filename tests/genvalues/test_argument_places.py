@@ -32,3 +32,19 @@ def test_a_wrong_argument_of_the_evaluation_is_reported_at_its_line(
 )
 def test_arguments_are_checked_against_the_command_that_gets_them(backend: dict[str, str], command: str) -> None:
     assert arguments_by_place({"train": backend}) == {("train", "args"): command, ("evaluate", "args"): "infer"}
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "message"),
+    [
+        ("train", "max_length: 2048", "train.max_length: no such key, but an argument of swift sft; move it to train.args.max_length"),
+        ("evaluate", "max_new_tokens: 8", "evaluate.max_new_tokens: no such key, but an argument of swift infer; move it to evaluate.args.max_new_tokens"),
+        ("prepare", "lora_rank: 8", "prepare.lora_rank: no such key; `genvalues schema` lists them"),
+    ],
+)  # fmt: skip
+def test_an_argument_one_level_too_high_is_reported_with_its_place(
+    place: str, text: str, message: str, chart: Chart, tmp_path: Path
+) -> None:
+    (tmp_path / "v.yaml").write_text(f"{place}:\n  {text}\n")
+    problems = load_experiment(chart, tmp_path / "v.yaml", [], [Setting("--set", "train.enabled=false")]).problems
+    assert [(p.line, p.text) for p in problems] == [(2, message)]

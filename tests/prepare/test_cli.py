@@ -148,7 +148,10 @@ def test_the_stats_are_complete(tmp_path: Path) -> None:
     }
     assert stats["seconds"] >= 0
     assert 5 < stats["peak_memory_mib"] < 5000
-    assert "2 trajectories are longer than --max-history-rounds; the two layouts differ for these" in result.output
+    assert (
+        "2 trajectories are longer than --max-history-rounds; the two layouts differ for these: "
+        "trajectory trains on 9 answers, steps on 11\n"
+    ) in result.output
 
 
 def test_the_bytes_are_the_same_every_time_with_any_hash_seed(data: Path, tmp_path: Path) -> None:
@@ -434,3 +437,19 @@ def test_the_module_runs_as_the_command(module: str, data: Path, tmp_path: Path)
     arguments = ["prepare", "fire", "--input", str(data), "--output-dir", str(tmp_path / "out"), "--skip-images"]
     subprocess.run([sys.executable, "-m", module, *arguments], check=True, capture_output=True)
     assert "fire_bc_train.jsonl" in names(tmp_path / "out")
+
+
+def test_every_answer_of_a_long_dialogue_is_trained_on_by_default(tmp_path: Path) -> None:
+    talk = [{"role": role, "content": f"{n}"} for n in range(12) for role in ("user", "assistant")]
+    unanswered = {"messages": talk[:1]}
+    (tmp_path / "train.jsonl").write_text(json.dumps({"messages": talk}) + "\n" + json.dumps(unanswered) + "\n")
+    options = ["--input", str(tmp_path / "train.jsonl"), "--output-dir", str(tmp_path / "out"), "--workers", "1"]
+    command = ["prepare", "jsonl", *options]
+    result = CliRunner().invoke(main, command)
+    assert (
+        "          1  no_answers: no conversation, or one without an answer\n             row 2 id (none)\n"
+        in result.output
+    )
+    assert CliRunner().invoke(main, [*command, "--max-drop-share", "0.5"]).exit_code == 0
+    (line,) = (tmp_path / "out" / "jsonl_bc_train.jsonl").read_text().splitlines()
+    assert [m["loss"] for m in json.loads(line)["messages"] if m["role"] == "assistant"] == [True] * 12

@@ -158,11 +158,43 @@ def test_an_error_in_the_stream_is_one_line_and_leaves_no_output(tmp_path: Path,
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_column_of_texts_and_lists_is_refused_because_its_texts_would_get_quotation_marks(
+    tmp_path: Path, data: Path
+) -> None:
+    parts = [{"type": "text", "text": "Red?"}]
+    rows = [
+        {"messages": [{"role": "user", "content": content}, {"role": "assistant", "content": "4"}], "note": note}
+        for content, note in (("Red?", "a"), (parts, ["b"]))
+    ]
+    (data / "train.jsonl").write_text(lines(*rows))
+    result = prepare(tmp_path, data)
+    assert (result.exit_code, result.output) == (
+        1,
+        f"error: --input: {data}: messages: got values of several types, such as texts and lists, which the library "
+        "datasets turns into JSON texts; need one type; use "
+        f"`vlm-sft prepare jsonl --input {data}`, which reads the files themselves\n",
+    )
+    own = ["prepare", "jsonl", "--input", str(data), "--output-dir", str(tmp_path / "own"), "--workers", "1"]
+    assert CliRunner().invoke(main, own).exit_code == 0
+    read = [json.loads(line) for line in (tmp_path / "own" / "jsonl_bc_train.jsonl").read_text().splitlines()]
+    assert [[message["content"] for message in row["messages"]] for row in read] == [["Red?", "4"]] * 2
+
+
+def test_a_column_of_several_types_that_is_not_read_is_no_obstacle(tmp_path: Path, data: Path) -> None:
+    (data / "train.jsonl").write_text(
+        lines({"prompt": "q", "completion": "4", "note": "a"}, {"prompt": "q", "completion": "b", "note": [1]})
+    )
+    assert prepare(tmp_path, data).exit_code == 0
+    assert written(tmp_path) == [(["q", "4"], []), (["q", "b"], [])]
+    result = prepare(tmp_path, data, "--map", "prompt=note,completion=completion")
+    assert (result.exit_code, "note: got values of several types" in result.output) == (1, True)
+
+
 def test_a_stream_does_not_import_torch(data: Path) -> None:
     (data / "train.jsonl").write_text(lines({"question": "q", "answer": "a"}))
     program = (
         "import sys; from vlm_sft.datasets.generic.hub_stream import locate; "
-        f"print(len(list(locate({str(data)!r}, ['train'], '')[0].rows())), 'torch' in sys.modules)"
+        f"print(len(list(locate({str(data)!r}, ['train'], '', ['question'])[0].rows())), 'torch' in sys.modules)"
     )
     environment = os.environ | {"HF_HOME": str(data.parent / "hf"), "HF_HUB_OFFLINE": "1"}
     result = subprocess.run(

@@ -29,7 +29,9 @@ from vlm_sft.prepare.workers import cores
     help="Folder where relative image paths start.  [default: the working folder]",
 )
 @click.option("--skip-images", is_flag=True, help="Do not look for the images.")
-@click.option("--skip-near", is_flag=True, help="Do not look for rows that nearly stand in two files.")
+@click.option(
+    "--skip-near", is_flag=True, help="Do not look for rows of one file whose text is nearly the same in another."
+)
 @click.option(
     "--model",
     default="",
@@ -70,7 +72,7 @@ def check(
 ) -> None:
     """Check every row of JSONL files, or of JSON arrays, in any of ms-swift's formats.
 
-    Reports what ms-swift would lose or spoil without a word, with file, line, field and reason, and rows that stand in
+    Reports what ms-swift would lose or spoil without a word, with file, line, field and reason, and rows that are in
     two of the files, for example in the training and in the validation file. The files are not changed.
 
     Exit code: 0 if no row is lost or spoiled, 1 if one is, 2 for a wrong option.

@@ -75,7 +75,7 @@ KINDS = {
     "nul_character": Kind("spoiled", "a NUL character in a text"),
     "nan_text": Kind("spoiled", "the text is a missing value of a table"),
     "not_encodable": Kind("lost", "the model's template fails on the row", "correct the row"),
-    "over_max_length": Kind("lost", "longer than --max-length", "raise train.maxLength, or shorten the rows"),
+    "over_max_length": Kind("lost", "longer than --max-length", "raise max_length, or shorten the rows"),
     "in_two_files": Kind("spoiled", "the same texts and images in another file", "remove them from one of the files"),
     "near_in_two_files": Kind("note", "nearly the same text in another file", "remove them from one of the files"),
     "duplicate": Kind("note", "the same texts and images as an earlier row"),

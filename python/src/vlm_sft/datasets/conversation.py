@@ -79,7 +79,7 @@ REASONS = {
     "row_not_an_object": "the row is not a JSON object",
     "no_image": "no image path",
     "no_question": "no question, or only an image tag",
-    "no_answers": "no conversation, or an empty one",
+    "no_answers": "no conversation, or one without an answer",
     "turn_malformed": "an entry of the conversation has no known role or no text",
     "roles_do_not_alternate": "the model's answers and the user's replies do not alternate, answer first",
     "teacher_dialogue": "the answers are scores: the teacher's side of a dialogue",

@@ -90,9 +90,9 @@ def _command(dataset: Dataset) -> click.Command:
         envvar="MAX_HISTORY_ROUNDS",
         show_envvar=True,
         type=click.IntRange(min=1),
-        default=6,
-        show_default=True,
-        help="Number of earlier answers, each with the reply to it, that an answer sees: the newest ones.",
+        default=SampleFormat().max_history_rounds,
+        help="Number of earlier answers, each with the reply to it, that an answer sees: the newest ones.  "
+        "[default: all]",
     )
     @click.option(
         "--image-root",

@@ -32,7 +32,7 @@ class SampleFormat:
     loss: Loss = "all"
     feedback: FeedbackText = "text"
     system_prompt: str = ""
-    max_history_rounds: int = 6  # earlier answers with their replies that an answer sees
+    max_history_rounds: int = 1000  # earlier answers with their replies that an answer sees; no dialogue is longer
 
 
 def samples(conversation: Conversation, images: Sequence[str], form: SampleFormat) -> list[Sample]:

@@ -22,7 +22,8 @@ def drops(splits: Mapping[str, SplitStats]) -> str:
             lines.append(f"  {count:>9,}  {reason}: {REASONS[reason]}")
             if examples := stats.examples.get(reason):
                 first = examples[0]
-                lines.append(f"{'':13}row {first['row']} id {first['id'] or '(none)'}: {first['detail']}")
+                detail = f": {first['detail']}" if first["detail"] else ""
+                lines.append(f"{'':13}row {first['row']} id {first['id'] or '(none)'}{detail}")
     return "\n".join(lines)
 
 
@@ -48,9 +49,11 @@ def summary(stats: Mapping[str, Any]) -> str:
                 f"{verified['over_max_length']:,}"
             )
         if counts["history_cut"]:
+            trained = {layout: cost["answers_trained"] for layout, cost in counts["layouts"].items()}
             lines.append(
                 f"{split}: {counts['history_cut']:,} trajectories are longer than --max-history-rounds; "
-                "the two layouts differ for these"
+                f"the two layouts differ for these: trajectory trains on {trained['trajectory']:,} answers, "
+                f"steps on {trained['steps']:,}"
             )
         if tags := counts["foreign_tags"]:
             found = ", ".join(f"{tag} {rows:,}" for tag, rows in tags.items())

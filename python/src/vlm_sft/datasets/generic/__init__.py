@@ -1,9 +1,12 @@
 """Somebody's own data: JSON lines, CSV, or any dataset on the hub."""
 
+from collections.abc import Mapping
+
 import click
 
 from vlm_sft.datasets.dataset import Dataset
 from vlm_sft.datasets.generic.columns import MAP, adapter
+from vlm_sft.datasets.generic.shapes import FIELDS
 
 ABOUT = (
     "A row is messages (also ShareGPT's), a prompt and its completion, Alpaca's instruction and output, a pair of "
@@ -52,10 +55,13 @@ CSV = Dataset(
 )
 
 
-def _locate(source: str, splits: tuple[str, ...], subset: str = "", **_: object) -> "list[object]":
+def _locate(
+    source: str, splits: tuple[str, ...], subset: str = "", mapping: Mapping[str, str] | None = None, **_: object
+) -> "list[object]":
     from vlm_sft.datasets.generic.hub_stream import locate
 
-    return list(locate(source, splits, subset))
+    read = {column.split(".")[0] for column in mapping.values()} if mapping else FIELDS
+    return list(locate(source, splits, subset, read))
 
 
 HUB = Dataset(

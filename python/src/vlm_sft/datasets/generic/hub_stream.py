@@ -1,6 +1,6 @@
 """`vlm-sft prepare hub`: rows of any dataset that the library `datasets` can stream, from the hub or a local folder."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -67,19 +67,19 @@ class HubSplit(SplitInput):
             return {"bytes": file.read(), "path": None}
 
 
-def locate(source: str, splits: Sequence[str], subset: str) -> list[SplitInput]:
-    """Open the splits of a dataset.
+def locate(source: str, splits: Sequence[str], subset: str, read: Collection[str]) -> list[SplitInput]:
+    """Open the splits of a dataset, of which the columns `read` are used.
 
     Raises:
-        UserError: no such dataset, subset or split, or the hub cannot be reached.
+        UserError: no such dataset, subset or split, a column whose texts are not kept, or the hub cannot be reached.
     """
     path = Path(source).expanduser()
     match = HUB_ID.fullmatch(source)
     if path.is_dir():
-        return _opened(source, splits, subset, lambda: _folder(path))
+        return _opened(source, splits, subset, read, lambda: _folder(path))
     if not match:
         raise UserError(f"--input: {source}: no such folder, and not a hub id (ORG/NAME[@REVISION])")
-    return _opened(source, splits, subset, lambda: _repository(match["repo"], match["revision"]))
+    return _opened(source, splits, subset, read, lambda: _repository(match["repo"], match["revision"]))
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,9 @@ def _repository(name: str, revision: str | None) -> _Place:
     return _Place(name, commit, {"dataset": name, "commit": commit}, f"hf://datasets/{name}@")
 
 
-def _opened(source: str, splits: Sequence[str], subset: str, find: Callable[[], _Place]) -> list[SplitInput]:
+def _opened(
+    source: str, splits: Sequence[str], subset: str, read: Collection[str], find: Callable[[], _Place]
+) -> list[SplitInput]:
     try:
         from datasets import config, get_dataset_split_names, load_dataset  # late: 1 s
     except ImportError as error:
@@ -120,6 +122,13 @@ def _opened(source: str, splits: Sequence[str], subset: str, find: Callable[[], 
         for split in splits:
             stream = load_dataset(place.name, subset or None, split=split, revision=place.revision, streaming=True)
             stream = stream.decode(False)
+            if mixed := [name for name, kind in (stream.features or {}).items() if name in read and _has_json(kind)]:
+                # As JSON, the text 4 and the number 4 are the same, and every other text gets quotation marks.
+                raise UserError(
+                    f"--input: {source}: {', '.join(mixed)}: got values of several types, such as texts and lists, "
+                    "which the library datasets turns into JSON texts; need one type; use "
+                    f"`vlm-sft prepare jsonl --input {source}`, which reads the files themselves"
+                )
             identity = {**place.identity, "subset": subset, "split": split}
             found.append(HubSplit(split, (), identity, stream, _image_columns(stream.features or {}), place.start))
     except UserError:
@@ -139,6 +148,16 @@ def _image_columns(features: Mapping[str, Any]) -> tuple[str, ...]:
     from datasets import Image
 
     return tuple(name for name, kind in features.items() if isinstance(getattr(kind, "feature", kind), Image))
+
+
+def _has_json(kind: object) -> bool:
+    """True if a feature, or one inside it, is stored as the text of a JSON value."""
+    from datasets import Json
+
+    if isinstance(kind, Mapping):
+        return any(map(_has_json, kind.values()))
+    inner = getattr(kind, "feature", None)  # of a list
+    return isinstance(kind, Json) or (inner is not None and _has_json(inner))
 
 
 def _in_one_line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from vlm_sft.genvalues.advice.images import image_advice
 from vlm_sft.genvalues.advice.intervals import interval_advice
 from vlm_sft.genvalues.advice.memory import memory_advice
+from vlm_sft.genvalues.advice.paths import path_advice
 from vlm_sft.genvalues.advice.training import training_advice
 
-ADVICE = (training_advice, interval_advice, image_advice, memory_advice)
+ADVICE = (training_advice, interval_advice, image_advice, memory_advice, path_advice)

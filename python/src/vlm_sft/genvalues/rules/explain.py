@@ -9,7 +9,7 @@ from vlm_sft.genvalues.rules.schema import Violation, resolved
 from vlm_sft.genvalues.values.chart import Schema
 from vlm_sft.genvalues.values.places import Path, dotted
 from vlm_sft.suggest import closest
-from vlm_sft.swift_arguments.check import shown
+from vlm_sft.swift_arguments.check import PROGRAMS, Command, shown, swift_arguments
 
 _NAMES = {
     "integer": "an integer",
@@ -23,6 +23,7 @@ _NAMES = {
 _UNIT = re.compile(r"\[[^\]]+\]")  # a description starts with its unit: [samples] in one forward pass
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _SAME = 0.9  # difflib ratio for a name that would belong elsewhere in the file
+_ARGUMENTS_OF: dict[Path, Command] = {(): "sft", ("train",): "sft", ("evaluate",): "infer"}  # where one is misplaced
 _FEW_KEYS = 12  # as many keys fit on one line
 
 
@@ -109,6 +110,9 @@ def _unknown_key(violation: Violation, root: Schema) -> str:
     if guess:
         return f"no such key; did you mean {dotted((*parents, guess))}?"
     elsewhere = _schema_paths(root, str(key))
+    if (command := _ARGUMENTS_OF.get(tuple(parents))) and key in swift_arguments()[command]:
+        section = parents[0] if parents else "train"
+        return f"no such key, but an argument of {PROGRAMS[command]}; move it to {dotted((section, 'args', str(key)))}"
     if elsewhere:
         return f"no such key here; did you mean {' or '.join(map(dotted, elsewhere[:2]))}?"
     if known and len(known) <= _FEW_KEYS:
