@@ -3,16 +3,15 @@ r"""The choices of a question and which of them is right, from untrusted fields.
 Choices are the text of a Python list, "['Up', \"It's done\"]", the text of a JSON list, or a list.
 """
 
-import ast
 import re
 import string
-import warnings
 from operator import index
 from typing import SupportsIndex, cast
 
 import orjson
 
 from vlm_sft.datasets.conversation import LARGEST_ID, Drop
+from vlm_sft.datasets.list_text import list_of
 from vlm_sft.datasets.texts import clean, given
 
 LETTERS = string.ascii_uppercase
@@ -52,14 +51,7 @@ def _parsed(text: str) -> object:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        pass
-    if not PYTHON_LIST.fullmatch(text):
-        return None
-    try:
-        with warnings.catch_warnings(action="ignore"):  # an unknown escape such as \d
-            return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError):
-        return None
+        return list_of(text) if PYTHON_LIST.fullmatch(text) else None
 
 
 def right_choice(field: object, choices: tuple[str, ...]) -> int | Drop:
