@@ -37,7 +37,7 @@ ROLES = {
 TALKS = ("messages", "conversations", "conversation")
 PROMPTS = ("prompt", "query", "question", "problem", "input", "instruction")
 COMPLETIONS = ("completion", "response", "answer", "output", "target", "solution")
-FIELDS = (*TALKS, *PROMPTS, *COMPLETIONS, "chosen", "text", "images", "image", "system", "system_prompt")
+FIELDS = (*TALKS, *PROMPTS, *COMPLETIONS, "chosen", "text", "images", "image", "history", "system", "system_prompt")
 SOURCE = "rows"
 MAX_SOURCE = 60  # characters; a longer field named source is a text of another kind
 
