@@ -44,13 +44,13 @@ def differences(old: Mapping[str, Any], new_settings: Mapping[str, Any], new_inp
 def discard(folder: Path) -> None:
     """Remove a former preparation, and the temporary files of killed runs. The marker is removed first."""
     (folder / MARKER).unlink(missing_ok=True)
-    discard_shards(folder)
+    discard_leftovers(folder)
     for pattern in (*OUTPUTS, "groups.*.tmp", *(f"{name}.*tmp" for name in (*OUTPUTS, MARKER))):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
 
 
-def discard_shards(folder: Path) -> None:
+def discard_leftovers(folder: Path) -> None:
     """Remove what shards have left, of this and of former preparations, and pictures that killed runs left half."""
     for pattern in ("shard-*-of-*.json", *(f"{name}.shard-*-of-*" for name in OUTPUTS), "images/*/*.tmp"):
         for path in folder.glob(pattern):

@@ -23,7 +23,7 @@ from vlm_sft.images.image_folder import ImageFolder
 from vlm_sft.images.resolve import ImageFinder, ImageRoots, UncheckedImages
 from vlm_sft.prepare import table
 from vlm_sft.prepare.convert import Converted, Converter
-from vlm_sft.prepare.finished import MARKER, discard, discard_shards, read_finished
+from vlm_sft.prepare.finished import MARKER, discard, discard_leftovers, read_finished
 from vlm_sft.prepare.memory import peak_memory_mib
 from vlm_sft.prepare.output import Piece, publish
 from vlm_sft.prepare.settings import Settings, identities, sha256_of
@@ -90,9 +90,7 @@ class Preparation:
         is_marked = (self._folder / MARKER).exists()
         if stats := self._published():
             return stats
-        if (
-            is_marked
-        ):  # a former one; the marker of another shard of this preparation can appear at any moment, and stays
+        if is_marked:  # a former one; that of another shard of this preparation can appear at any moment, and stays
             (self._folder / MARKER).unlink(missing_ok=True)
         if load(shard, self._folder, self.sha256) is None:
             slices = {}
@@ -104,7 +102,7 @@ class Preparation:
         made = [load(other, self._folder, self.sha256) for other in shard.others()]
         missing = [str(number) for number, one in enumerate(made) if one is None]
         if missing and (stats := self._published()):  # while this shard, which had been saved before, was made again
-            discard_shards(self._folder)
+            discard_leftovers(self._folder)
             return stats
         if missing:
             self._log(f"shard {shard.number} of {shard.count} is finished; not yet: {', '.join(missing)}")
@@ -116,7 +114,7 @@ class Preparation:
             if published is None:
                 raise
             stats = published
-        discard_shards(self._folder)
+        discard_leftovers(self._folder)
         return stats
 
     def _published(self) -> Stats | None:
