@@ -1,12 +1,15 @@
 """Text metrics against values computed by hand."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vlm_sft.evaluate.metrics import bleu, cider_d, exact_match, rouge_l
 
+ORACLE = json.loads((Path(__file__).parents[1] / "data/evaluate/coco_scores.json").read_text(encoding="utf-8"))["rows"]
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=8).map(" ".join)
 
 
@@ -16,6 +19,14 @@ WORDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=8).
 )
 def test_exact_match_ignores_case_white_space_and_the_last_dot(answer: str, reference: str, same: bool) -> None:
     assert exact_match(answer, reference) is same
+
+
+def test_bleu_and_cider_d_equal_those_of_an_independent_implementation() -> None:
+    """pycocoevalcap is not installed with the tests: its results are kept, with the sentences that it scored."""
+    answers, references = [row["answer"] for row in ORACLE], [row["reference"] for row in ORACLE]
+    for answer, reference, row in zip(answers, references, ORACLE, strict=True):
+        assert bleu(answer, reference) == pytest.approx(row["bleu"], abs=1e-8)
+    assert cider_d(answers, references) == pytest.approx([row["cider"] for row in ORACLE], abs=1e-8)
 
 
 def test_bleu_of_a_short_answer_is_precision_times_brevity() -> None:

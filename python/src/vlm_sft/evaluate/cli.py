@@ -1,23 +1,16 @@
-"""`vlm-sft evaluate`: parses and prints; `vlm_sft.evaluate.run` does the work."""
-
-from pathlib import Path
+"""`vlm-sft evaluate`: its sub-commands, imported when they are used."""
 
 import click
 
-from vlm_sft.evaluate.run import evaluate as run_evaluation
-from vlm_sft.runs.swift_config import read_swift_config
+from vlm_sft.lazy_group import lazy_group
+
+COMMANDS = {
+    "run": ("vlm_sft.evaluate.run_cli", "generate answers and score them; an interrupted one continues"),
+    "score": ("vlm_sft.evaluate.score_cli", "score existing predictions again, without a GPU"),
+    "compare": ("vlm_sft.evaluate.compare_cli", "compare two evaluations row by row, or one with a published number"),
+}
 
 
-@click.command()
-@click.argument("config", type=click.Path(path_type=Path))
-@click.option("--run-dir", type=click.Path(path_type=Path), required=True, help="Run directory of a finished training.")
-@click.option("--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="GPUs of this pod; 0: the CPU.")
-@click.option("--force", is_flag=True, help="Repeat a finished evaluation.")
-def evaluate(config: Path, run_dir: Path, gpus: int, force: bool) -> None:
-    """Answer the rows of CONFIG's val_dataset with the trained model, and score the answers.
-
-    CONFIG is ms-swift's own YAML for `swift infer`; the run's report names the checkpoint. Answers are written to
-    evaluation/predictions.jsonl in the run directory, scores to evaluation/scores.json.
-    """
-    log = lambda line: click.echo(line, err=True)  # noqa: E731
-    click.echo(run_evaluation(read_swift_config(config), run_dir, gpus, log, force=force))
+@click.group(cls=lazy_group(COMMANDS))
+def evaluate() -> None:
+    """Evaluate a model: generate its answers, score them, compare two models."""
