@@ -42,14 +42,12 @@ class Cluster:
                 with cluster.lock:
                     waits = cluster.readers > 0
                     cluster.readers -= waits
-                if waits:
-                    cluster.barrier.wait(60)
-                self.answer(None)
+                self.answer(None, waits)
 
             def do_PATCH(self) -> None:
                 self.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
-            def answer(self, body: Any) -> None:
+            def answer(self, body: Any, waits: bool = False) -> None:
                 assert self.headers["Authorization"] == "Bearer secret-of-this-test"
                 cluster.requests.append((self.command, self.path, self.headers["Content-Type"], body))
                 path, _, query = self.path.partition("?")
@@ -59,6 +57,8 @@ class Cluster:
                     with cluster.lock:
                         status = cluster.change(cluster.objects[path], body)
                 text = json.dumps(cluster.objects.get(path, {})).encode()
+                if waits:
+                    cluster.barrier.wait(60)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()

@@ -22,18 +22,18 @@ def test_the_newest_complete_checkpoint_is_found_by_number_not_by_name(
 ) -> None:
     for step in (90, 100):
         make_checkpoint(tmp_path, step)
-    assert newest_complete(tmp_path, 2) == (tmp_path / "checkpoint-100", [])
+    assert newest_complete(tmp_path) == (tmp_path / "checkpoint-100", [])
 
 
 def test_a_run_without_checkpoints_starts_at_step_0(tmp_path: Path) -> None:
-    assert newest_complete(tmp_path / "not-there", 2) == (None, [])
+    assert newest_complete(tmp_path / "not-there") == (None, [])
 
 
 def test_merged_weights_and_links_are_not_checkpoints(make_checkpoint: MakeCheckpoint, tmp_path: Path) -> None:
     made = make_checkpoint(tmp_path, 10)
     (tmp_path / "checkpoint-10-merged").mkdir()
     (tmp_path / "last-checkpoint").symlink_to(made)
-    assert newest_complete(tmp_path, 2) == (made, [])
+    assert newest_complete(tmp_path) == (made, [])
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_merged_weights_and_links_are_not_checkpoints(make_checkpoint: MakeCheck
         ("rng_state_1.pth", "rng_state_1.pth is missing"),
         ("adapter_model.safetensors", "no weights"),
         ("adapter_config.json", "adapter_config.json is missing"),
-        ("args.json", "args.json is missing"),
+        ("args.json", "args.json is missing or truncated"),
     ],
 )
 def test_a_checkpoint_with_a_missing_file_is_skipped(
@@ -53,7 +53,7 @@ def test_a_checkpoint_with_a_missing_file_is_skipped(
 ) -> None:
     older, newer = make_checkpoint(tmp_path, 10), make_checkpoint(tmp_path, 20)
     (newer / name).unlink()
-    assert newest_complete(tmp_path, 2) == (older, [(newer, problem)])
+    assert newest_complete(tmp_path) == (older, [(newer, problem)])
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 7, 20, 100])
@@ -62,9 +62,9 @@ def test_truncated_weights_are_found_without_reading_them(
 ) -> None:
     checkpoint = make_checkpoint(tmp_path, 10)
     weights = checkpoint / "adapter_model.safetensors"
-    assert incomplete(checkpoint, 2) is None
+    assert incomplete(checkpoint) is None
     weights.write_bytes(weights.read_bytes()[:kept_bytes])
-    assert incomplete(checkpoint, 2) == "adapter_model.safetensors is truncated"
+    assert incomplete(checkpoint) == "adapter_model.safetensors is truncated"
 
 
 @pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state_1.pth"])
@@ -72,23 +72,23 @@ def test_truncated_and_damaged_states_are_found(make_checkpoint: MakeCheckpoint,
     older, newer = make_checkpoint(tmp_path, 10), make_checkpoint(tmp_path, 20)
     whole = (newer / name).read_bytes()
     (newer / name).write_bytes(whole[: len(whole) // 2])
-    assert newest_complete(tmp_path, 2) == (older, [(newer, f"{name} is truncated")])
+    assert newest_complete(tmp_path) == (older, [(newer, f"{name} is truncated")])
     flipped = bytearray(whole)
     flipped[500] ^= 1
     (newer / name).write_bytes(flipped)
-    assert newest_complete(tmp_path, 2) == (older, [(newer, f"{name} is damaged: archive/data.pkl")])
+    assert newest_complete(tmp_path) == (older, [(newer, f"{name} is damaged: archive/data.pkl")])
 
 
 def test_a_renamed_checkpoint_is_ignored_by_a_resume_and_by_the_trainers_rotation(
     make_checkpoint: MakeCheckpoint, tmp_path: Path
 ) -> None:
     older_one, newer = make_checkpoint(tmp_path, 10), make_checkpoint(tmp_path, 20)
-    assert older(newer, 2) == older_one
-    assert older(older_one, 2) is None
+    assert older(newer) == older_one
+    assert older(older_one) is None
     (tmp_path / "incomplete-20").mkdir()  # from an earlier try
     assert set_aside(newer, INCOMPLETE) == tmp_path / "incomplete-20"
     assert (tmp_path / "incomplete-20" / "optimizer.pt").is_file()
-    assert newest_complete(tmp_path, 2) == (older_one, [])
+    assert newest_complete(tmp_path) == (older_one, [])
     assert list(tmp_path.glob("checkpoint-*")) == [older_one]  # the Trainer's own pattern
     assert set_aside(newer, INCOMPLETE) == tmp_path / "incomplete-20"  # another node has renamed it
     assert (tmp_path / "incomplete-20").is_dir()
@@ -113,7 +113,7 @@ def test_a_state_of_another_step_or_with_wrong_content_is_not_used(
     checkpoint = make_checkpoint(tmp_path, 10)
     for text in ('{"global_step": 9}', "[]", '{"global_step": '):
         (checkpoint / "trainer_state.json").write_text(text)
-        assert incomplete(checkpoint, 2) in {
+        assert incomplete(checkpoint) in {
             "trainer_state.json belongs to another step",
             "trainer_state.json is missing or truncated",
         }
@@ -124,7 +124,7 @@ def test_sharded_states_need_no_safetensors(make_checkpoint: MakeCheckpoint, tmp
     (checkpoint / "adapter_model.safetensors").unlink()
     (checkpoint / "optimizer.pt").unlink()
     (checkpoint / "global_step10").mkdir()
-    assert incomplete(checkpoint, 2) is None
+    assert incomplete(checkpoint) is None
 
 
 @pytest.mark.parametrize("folder", ["pytorch_model_fsdp_0", "optimizer_0"])
@@ -137,14 +137,22 @@ def test_shards_of_fsdp2_without_their_index_are_skipped(
     for name in ("pytorch_model_fsdp_0", "optimizer_0"):
         (checkpoint / name).mkdir()
         (checkpoint / name / ".metadata").write_bytes(b"x")
-    assert incomplete(checkpoint, 2) is None
+    assert incomplete(checkpoint) is None
     (checkpoint / folder / ".metadata").unlink()
-    assert incomplete(checkpoint, 2) == f"{folder}/.metadata is missing"
+    assert incomplete(checkpoint) == f"{folder}/.metadata is missing"
 
 
 def test_a_single_process_has_one_random_state_without_a_number(
     make_checkpoint: MakeCheckpoint, tmp_path: Path
 ) -> None:
     checkpoint = make_checkpoint(tmp_path, 10, world_size=1)
-    assert incomplete(checkpoint, 1) is None
-    assert incomplete(checkpoint, 2) == "rng_state_0.pth is missing"
+    assert incomplete(checkpoint) is None
+    (checkpoint / "rng_state.pth").unlink()
+    assert incomplete(checkpoint) == "rng_state.pth is missing"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"global_world_size": "two"}'])
+def test_a_damaged_args_json_is_found(make_checkpoint: MakeCheckpoint, tmp_path: Path, text: str) -> None:
+    checkpoint = make_checkpoint(tmp_path, 10)
+    (checkpoint / "args.json").write_text(text)
+    assert incomplete(checkpoint) == "args.json is missing or truncated"

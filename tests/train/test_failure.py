@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 from vlm_sft.runs.swift_config import SwiftConfig
-from vlm_sft.train.failure import Kills, RankFailure, explain, read_failures, read_kills, unreadable_checkpoint
+from vlm_sft.train.failure import (
+    Kills,
+    RankFailure,
+    explain,
+    fails_again,
+    read_failures,
+    read_kills,
+    refused_arguments,
+    unreadable_checkpoint,
+)
 
 CONFIG = SwiftConfig(
     Path("train.yaml"), {"output_dir": "/outputs/fire", "per_device_train_batch_size": 2, "max_length": 8192}, {}
@@ -95,3 +104,27 @@ def test_only_damaged_content_makes_a_checkpoint_unreadable() -> None:
         failure(1, "KeyError", "'x'", "training_step"),
     ):
         assert unreadable_checkpoint([temporary]) is None
+
+
+def test_only_a_verdict_on_the_arguments_is_a_config_error() -> None:
+    refused = failure(1, "ValueError", "`warmup_ratio` and `warmup_steps` cannot both be set.", "_parse_args")
+    assert refused_arguments([LOST_PEER, refused]) == refused
+    assert explain(CONFIG, 1, [refused], NONE, None) == (
+        "train.args: ms-swift refuses them: `warmup_ratio` and `warmup_steps` cannot both be set.; correct them, "
+        "the run is not retried"
+    )
+    for other in (
+        failure(1, "ValueError", "odd row", "_prepare_dataset"),
+        failure(1, "JSONDecodeError", "Expecting value", "_parse_args"),
+        failure(1, "OSError", "We couldn't connect to 'https://huggingface.co'", "_parse_args"),
+        failure(1, "ValueError", "no such revision", "_parse_args", "snapshot_download"),
+        failure(1, "ValueError", "Your setup doesn't support bf16/gpu.", "_parse_args", "_validate_args"),
+    ):
+        assert refused_arguments([other]) is None
+
+
+def test_a_diverged_run_and_a_refused_one_are_not_retried() -> None:
+    assert fails_again([failure(1, "NonFiniteError", "step 2: the gradient's norm is nan", "train", "checked")])
+    assert fails_again([failure(0, "ValueError", "Target modules {'x'} not found in the base model", "prepare_model")])
+    assert not fails_again([failure(0, "ValueError", "too large a batch", "train", "training_step")])
+    assert not fails_again([])

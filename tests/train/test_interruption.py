@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from vlm_sft.evaluate.samples import read_samples
 from vlm_sft.runs.checkpoint import newest_complete
 
 BIN = Path(sys.executable).parent
@@ -36,7 +37,7 @@ def write_config(sample: Path, run_dir: Path, **change: object) -> Path:
         "model_type": "qwen3_vl",
         "template": "qwen3_vl",
         "dataset": [str(sample / "fire_bc" / "fire_bc_train.jsonl")],
-        "split_dataset_ratio": 0,
+        "split_dataset_ratio": 0.1,
         "tuner_type": "lora",
         "target_modules": "all-linear",
         "torch_dtype": "float32",
@@ -105,6 +106,11 @@ def test_a_signal_before_the_first_import_is_not_lost(sample: Path, tmp_path: Pa
     assert not (tmp_path / "run" / "run_report.json").exists()
 
 
+def test_arguments_that_ms_swift_refuses_are_a_config_error(sample: Path, tmp_path: Path) -> None:
+    trainer = start(write_config(sample, tmp_path / "run", warmup_ratio=0.1, warmup_steps=5))
+    assert trainer.wait(timeout=START_S) == 42
+
+
 def blocked_signals(pid: int) -> int:
     """Return the mask of the signals that a process blocks."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -127,6 +133,10 @@ def test_a_run_stopped_by_sigterm_resumes_to_the_same_adapter(
 
     assert start(config).wait(timeout=START_S) == 0
     assert_same_end(run_dir, uninterrupted, stopped)
+    rows = len((sample / "fire_bc" / "fire_bc_train.jsonl").read_text().splitlines())
+    split = read_samples([str(run_dir / "val_dataset.jsonl")], "last")  # ms-swift writes it at each start
+    assert len(split) == int(0.1 * rows)
+    assert all(sample.images for sample in split)
 
 
 def test_two_nodes_stop_together_and_both_end_when_one_is_lost(
@@ -212,5 +222,5 @@ def test_out_of_memory_and_a_full_disk_are_reported_in_one_line_and_lose_no_chec
     assert line.endswith("`genvalues memory` estimates each: CUDA out of memory. Tried to allocate 20.00 MiB.")
     (line,) = fail()
     assert line.startswith(f"error: output_dir: rank 0 could not write to {run_dir}: ")
-    assert newest_complete(run_dir, 1)[0] == run_dir / "checkpoint-5"
+    assert newest_complete(run_dir)[0] == run_dir / "checkpoint-5"
     assert (run_dir / "checkpoint-10").is_dir()  # incomplete

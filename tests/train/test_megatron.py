@@ -53,7 +53,7 @@ def test_megatron_is_started_from_its_own_entry_point_and_checkpoint(
 
 
 def test_a_complete_checkpoint_of_megatron_is_resumed_from(checkpoint: Path) -> None:
-    assert newest_complete(checkpoint.parent, 2) == (checkpoint, [])
+    assert newest_complete(checkpoint.parent) == (checkpoint, [])
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_a_complete_checkpoint_of_megatron_is_resumed_from(checkpoint: Path) -> 
 )
 def test_an_incomplete_checkpoint_of_megatron_is_skipped(checkpoint: Path, name: str, problem: str) -> None:
     (checkpoint / name).write_bytes(b"")
-    assert incomplete(checkpoint, 2) == problem
+    assert incomplete(checkpoint) == problem
 
 
 def test_a_checkpoint_of_another_step_is_not_used(checkpoint: Path) -> None:
     (checkpoint / "latest_checkpointed_iteration.txt").write_text("10")
-    assert incomplete(checkpoint, 2) == "latest_checkpointed_iteration.txt belongs to another step"
+    assert incomplete(checkpoint) == "latest_checkpointed_iteration.txt belongs to another step"
 
 
 def test_an_image_without_megatron_is_reported_and_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +148,11 @@ def trained(plugin: Any, at_step: Callable[[int], None]) -> list[int]:
         at_step(state.iteration)
         call("on_step_end")
         call("on_log", logs={"loss": 3.0 - state.iteration / 10})
+        if state.should_eval:
+            state.should_eval = False
+            logs = {"eval_loss": 1.0}
+            call("on_log", logs=logs)
+            assert logs["eval_perplexity"] == pytest.approx(2.71828, rel=1e-4)  # what ms-swift's own callbacks log
         if state.should_save:
             state.should_save = False
             saved.append(state.iteration)
@@ -182,7 +187,21 @@ def test_an_uninterrupted_run_of_megatron_is_finished_and_reported(plugin: Any, 
     assert trained(plugin, lambda _: None) == [4, 8, 10]
     record = json.loads((tmp_path / "record.json").read_text())
     assert (record["stop_requested"], record["steps"]) == (False, 10)
+    assert [(entry["step"], entry["eval_loss"]) for entry in record["validation"]] == [(5, 1.0), (10, 1.0)]
     report = {**record, "status": "finished", "seconds": 1.0, "checkpoint": "c", "world_size": 4}
     shown = dict(line.split("  ", 1) for line in table(report).splitlines())
     assert shown["effective batch size"].strip() == "2 (1 per process x 2 accumulation x 1 data-parallel ranks)"
     assert shown["tokens"].strip() == "-"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("keep", "target"), [("1", "checkpoint-20"), ("", None)])
+def test_megatron_links_its_best_checkpoint_only_on_request(
+    plugin: Any, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, keep: str, target: str | None
+) -> None:
+    monkeypatch.setenv("VLM_SFT_KEEP_BEST", keep)
+    args = SimpleNamespace(output_dir=str(checkpoint.parent))
+    state = SimpleNamespace(best_model_checkpoint=str(checkpoint))
+    plugin.RunRecorder(SimpleNamespace(args=args, state=state)).on_save(output_dir=str(checkpoint))
+    best = checkpoint.parent / "best"
+    assert (best.readlink().name if best.is_symlink() else None) == target

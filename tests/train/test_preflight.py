@@ -20,6 +20,7 @@ def config(tmp_path: Path) -> SwiftConfig:
     model.mkdir()
     (model / "config.json").write_text("{}")
     (model / "model.safetensors").write_bytes(b"x")
+    (model / "tokenizer.json").write_text("{}")
     (tmp_path / "train.jsonl").write_text("{}\n")
     args = {"model": str(model), "dataset": [str(tmp_path / "train.jsonl")], "output_dir": str(tmp_path / "out")}
     return SwiftConfig(tmp_path / "train.yaml", args, {"NPROC_PER_NODE": "1"})
@@ -44,6 +45,45 @@ def test_an_argument_that_ms_swift_does_not_have_is_reported_before_the_start(co
     )
 
 
+def test_values_that_ms_swift_would_refuse_on_the_gpus_are_reported_before_the_start(config: SwiftConfig) -> None:
+    wrong = change(
+        config, tuner_type="loar", lr_scheduler_type="cosine", learning_rate="1e-05", split_dataset_ratio=1.5
+    )
+    assert problems(wrong, NOTHING) == [
+        Problem(
+            'tuner_type: got "loar" (string), need one of "adalora", "adapter", "boft", "bone", "dummy", "fourierft", '
+            '"full", "ia3", "llamapro", "longlora", "lora", "lora_llm", ...; did you mean lora?',
+            permanent=True,
+        ),
+        Problem(
+            "split_dataset_ratio: got 1.5 (number), need a number >= 0 and < 1; it is a share of the rows",
+            permanent=True,
+        ),
+    ]
+
+
+def test_a_length_above_the_positions_of_the_model_is_refused(
+    config: SwiftConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps({"text_config": {"max_position_embeddings": 128000}})
+    (tmp_path / "model" / "config.json").write_text(text)
+    expected = Problem(
+        "max_length: got 400000, but the model has 128000 positions; use at most 128000, or set rope_scaling",
+        permanent=True,
+    )
+    assert problems(change(config, max_length=400000), NOTHING) == [expected]
+    assert problems(change(config, max_length=128000), NOTHING) == []
+    assert problems(change(config, max_length=400000, rope_scaling="yarn"), NOTHING) == []
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    repo = tmp_path / "hub" / "models--org--name"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text("abc")
+    (repo / "snapshots" / "abc").mkdir(parents=True)
+    (repo / "snapshots" / "abc" / "config.json").write_text(text)
+    assert problems(change(config, model="org/name", max_length=400000), NOTHING) == [expected]
+    assert problems(change(config, model="org/other", max_length=400000), NOTHING) == []
+
+
 def test_hub_ids_are_left_to_ms_swift(config: SwiftConfig) -> None:
     assert problems(change(config, model="Qwen/Qwen3-8B", dataset=["vicgalle/alpaca-gpt4#500"]), NOTHING) == []
 
@@ -55,6 +95,17 @@ def test_all_problems_are_reported_at_once(config: SwiftConfig, tmp_path: Path) 
         "model: /not/there has no config.json; give a folder in Hugging Face format",
     ]
     assert all(problem.permanent for problem in found)
+
+
+def test_a_folder_with_a_mark_in_its_name_and_a_folder_as_dataset_are_found(
+    config: SwiftConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "run#3").mkdir()
+    rows = tmp_path / "run#3" / "t.jsonl"
+    rows.write_text("{}\n")
+    assert problems(change(config, dataset=[f"{rows}#5", str(rows), str(tmp_path / "run#3")]), NOTHING) == []
+    (message,) = messages(problems(change(config, dataset=[str(tmp_path / "run#4" / "t.jsonl")]), NOTHING))
+    assert message == f"dataset: {tmp_path}/run#4/t.jsonl does not exist; prepare the data, or correct the path"
 
 
 def test_an_empty_data_file_and_a_model_without_weights_are_named(config: SwiftConfig, tmp_path: Path) -> None:
@@ -106,6 +157,35 @@ def test_a_full_disk_is_reported_with_both_sizes(config: SwiftConfig) -> None:
     assert "GiB free under" in problem.message
     assert "need 1e+09" in problem.message
     assert not problem.permanent
+
+
+def test_a_tracker_without_package_or_key_is_refused(
+    config: SwiftConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (message,) = messages(problems(change(config, report_to=["tensorboard", "wandb"]), NOTHING))
+    assert message == (
+        "report_to: wandb is not in this image; build it with `docker build -f docker/Dockerfile --build-arg "
+        "EXTRAS=wandb`, or remove wandb from train.args.report_to"
+    )
+    (tmp_path / "wandb.py").touch()  # as if it were installed
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (message,) = messages(problems(change(config, report_to="wandb"), NOTHING))
+    assert message == (
+        "report_to: wandb needs WANDB_API_KEY, which is not set; add it to the secret that train.trackers.secretName "
+        "names, or remove wandb from train.args.report_to"
+    )
+    monkeypatch.setenv("WANDB_API_KEY", "key")
+    assert problems(change(config, report_to="wandb"), NOTHING) == []
+
+
+def test_a_tracker_that_logs_without_a_server_needs_no_key(
+    config: SwiftConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "swanlab.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert problems(change(config, report_to=["swanlab"], swanlab_mode="local"), NOTHING) == []
+    (problem,) = problems(change(config, report_to=["swanlab"], swanlab_mode="cloud"), NOTHING)
+    assert problem.permanent
 
 
 def test_an_environment_that_would_override_the_config_is_refused(

@@ -86,10 +86,14 @@ class Api:
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": content_type},
             method=method,
         )
+        # A proxy in the environment is for the internet: the API is in the cluster.
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.context)
+        )
         pause_s = FIRST_PAUSE_S
         for attempt in range(1, TRIES + 1):
             try:
-                with urllib.request.urlopen(request, context=self.context, timeout=30) as answer:  # noqa: S310
+                with opener.open(request, timeout=30) as answer:
                     found: Object = json.load(answer)
                     return found
             except urllib.error.HTTPError as error:

@@ -1,7 +1,7 @@
 """One rank of the check: device, rendezvous, all-reduce, DDP, each with its own time limit [s] and its own message.
 
-`vlm_sft.ddp_check.run` starts it as `rank.py RESULT TIMEOUT_S BACKEND`, with torchrun's variables; rank 0 writes
-RESULT.
+`vlm_sft.ddp_check.run` starts it as `rank.py RESULT TIMEOUT_S BACKEND SYNTHETIC`, the last as JSON, with torchrun's
+variables; rank 0 writes RESULT.
 """
 
 import hashlib
@@ -20,13 +20,15 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.nn.parallel import DistributedDataParallel
+
+from vlm_sft.ddp_check.mlp import MlpTraining, Place
+from vlm_sft.ddp_check.synthetic import Synthetic
 
 RANK, WORLD, LOCAL = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
 HOST, PORT = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
 PAYLOAD_BYTES = {"gloo": 64 << 20, "nccl": 256 << 20}  # large enough that latency does not count
 MEASURE_S, MAX_ROUNDS = 2.0, 20
-STEPS, ROWS, FEATURES = 30, 64, 16
+SAFE_RATE = 3e-3  # of Adam on this model: with it a loss that rises is an error of torch
 OURS_FIRST_S = 30  # torch's own limits are longer by this, so that our message is printed first
 HINTS = {
     "device": "the cause is the driver or the pod's GPUs; look at `nvidia-smi` in the pod",
@@ -42,32 +44,40 @@ SETTINGS = {
 
 
 class WrongError(Exception):
-    """A wrong result for which torch raises no error."""
+    """A wrong result for which torch raises no error; `hint` replaces that of the phase."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.hint = hint
 
 
-def fail(phase: str, backend: str, what: str) -> None:
+def fail(phase: str, backend: str, what: str, hint: str = "") -> None:
     """Print which phase failed, and end this process even if other threads still wait."""
-    hint = HINTS[phase].format(backend=backend, settings=SETTINGS[backend])
+    hint = hint or HINTS["DDP" if phase.startswith("epoch") else phase]
+    hint = hint.format(backend=backend, settings=SETTINGS[backend])
     print(f"error: rank {RANK}: {phase}: {what}; {hint}", file=sys.stderr, flush=True)  # noqa: T201
     os._exit(1)
 
 
 @contextmanager
-def phase(name: str, timeout_s: float, backend: str) -> Iterator[None]:
-    """Run a phase within its time limit; any error in it ends the process with one line."""
+def phase(name: str, timeout_s: float, backend: str) -> Iterator[list[str]]:
+    """Run a phase within its time limit; any error in it ends the process with one line. It may append findings."""
     watchdog = threading.Timer(timeout_s, fail, (name, backend, f"not done after {timeout_s:.0f} s"))
     watchdog.daemon = True
     watchdog.start()
     started_s = time.monotonic()
+    found: list[str] = []
     try:
-        yield
+        yield found
+    except WrongError as error:
+        fail(name, backend, str(error), error.hint)
     except Exception as error:  # torch raises many types of errors; each is reported
-        kind = "" if isinstance(error, WrongError) else f"{type(error).__name__}: "
-        fail(name, backend, f"{kind}{str(error).strip().partition(chr(10))[0].rstrip('.')}")
+        fail(name, backend, f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}")
     finally:
         watchdog.cancel()
     if RANK == 0:
-        print(f"{name}: ok after {time.monotonic() - started_s:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
+        shown = ", ".join(found) or "ok"
+        print(f"{name}: {shown} after {time.monotonic() - started_s:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def device_of(backend: str) -> torch.device:
@@ -112,37 +122,36 @@ def round_seconds(device: torch.device, payload: torch.Tensor, rounds: int) -> f
     return float(seconds.item())
 
 
-def train(device: torch.device) -> dict[str, Any]:
-    """Train with DDP on different rows in each rank; the weights end equal only if gradients were exchanged."""
-    torch.manual_seed(RANK)  # different weights in each rank too: DDP first sends those of rank 0
-    layers = [torch.nn.Linear(FEATURES, 32), torch.nn.Tanh(), torch.nn.Linear(32, 1)]
-    model = DistributedDataParallel(
-        torch.nn.Sequential(*layers).to(device), device_ids=[LOCAL] if device.type == "cuda" else None
-    )
-    rows = torch.randn(ROWS, FEATURES).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    losses = []
-    for _ in range(STEPS):
-        loss = torch.nn.functional.mse_loss(model(rows), rows.mean(dim=1, keepdim=True))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        mean = loss.detach() / WORLD
-        dist.all_reduce(mean)
-        losses.append(float(mean.item()))
+def train(data: Synthetic, device: torch.device, timeout_s: float, backend: str) -> dict[str, Any]:
+    """Train with DDP, each process on its own part of each batch; the losses before and after are over all rows."""
+    with phase("DDP", timeout_s, backend):
+        training = MlpTraining(data, Place(RANK, WORLD, device))
+        before = training.loss()
+    for number in range(1, data.epochs + 1):
+        with phase(f"epoch {number} of {data.epochs}", timeout_s, backend) as found:
+            found.append(f"loss {training.epoch(number):.4f}")
+            if number == data.epochs:
+                after = training.loss()
+                check(training, before, after)
+    return {"first_loss": before, "last_loss": after, "steps": data.epochs * data.steps(WORLD)}
+
+
+def check(training: MlpTraining, before: float, after: float) -> None:
+    """Raise unless the ranks have one model, which they have only if gradients were exchanged, and its loss fell."""
     digest = hashlib.sha256()
-    for parameter in model.parameters():
+    for parameter in training.model.parameters():
         digest.update(parameter.detach().cpu().numpy().tobytes())
     weights: list[Any] = [None] * WORLD
     dist.all_gather_object(weights, digest.hexdigest())
     if len(set(weights)) != 1:
         raise WrongError(f"the ranks ended with {len(set(weights))} different models")
-    if not losses[-1] < losses[0]:
-        raise WrongError(f"the loss did not fall: {losses[0]:.4f} -> {losses[-1]:.4f}")
-    return {"first_loss": losses[0], "last_loss": losses[-1], "steps": STEPS}
+    if not after < before:
+        rate = training.data.learning_rate
+        hint = f"the exchange works; learning rate {rate:g} may be too high: use 0.003"
+        raise WrongError(f"the loss did not fall: {before:.4f} -> {after:.4f}", hint if rate > SAFE_RATE else "")
 
 
-def main(result: Path, timeout_s: float, backend: str) -> None:
+def main(result: Path, timeout_s: float, backend: str, data: Synthetic) -> None:
     """Run all phases."""
     with phase("device", timeout_s, backend):
         device = device_of(backend)
@@ -160,8 +169,7 @@ def main(result: Path, timeout_s: float, backend: str) -> None:
         rounds = max(1, min(MAX_ROUNDS, int(MEASURE_S / first_s)))  # the same on all ranks, because first_s is
         seconds = round_seconds(device, payload, rounds)
     import_module("torch._dynamo")  # DDP imports it, which takes many seconds on a slow disk; not counted as DDP
-    with phase("DDP", timeout_s, backend):
-        trained = train(device)
+    trained = train(data, device, timeout_s, backend)
     if RANK == 0:
         found = {
             "ranks_in_all_reduce": int(ones.item()),
@@ -175,4 +183,4 @@ def main(result: Path, timeout_s: float, backend: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3], Synthetic(**json.loads(sys.argv[4])))

@@ -12,14 +12,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vlm_sft.errors import UserError
+from vlm_sft.ddp_check.synthetic import Synthetic
+from vlm_sft.errors import ConfigError, UserError
 
 RANK = Path(__file__).parent / "rank.py"
-PHASES = 4
+PHASES = 4  # besides the epochs
 START_S = 180  # [s] torch's import from a cold disk
 FOLLOW_S = 5  # [s] for the other ranks to report after one has failed
 
@@ -59,27 +60,37 @@ def group_from_environment(processes: int, backend: str) -> Group:
     return Group(processes, nodes, node_rank, os.environ["MASTER_ADDR"], port, backend)
 
 
-def check(group: Group, timeout_s: float, log: Callable[[str], None]) -> str | None:
+def check(group: Group, data: Synthetic, timeout_s: float, log: Callable[[str], None]) -> str | None:
     """Run this node's ranks to their end; return the table of findings on the first node, None on the others.
 
     Raises:
+        ConfigError: the options make no training; one line each.
         UserError: a rank failed; its own line above names the phase and the likely cause.
     """
+    if problems := data.problems(group.world_size):
+        raise ConfigError("\n".join(problems))
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     processes: list[subprocess.Popen[bytes]] = []
     with tempfile.TemporaryDirectory(prefix="vlm-sft-") as folder:
         result = Path(folder) / "result.json"
         try:
             for local in range(group.processes):
-                command = [sys.executable, str(RANK), str(result), str(timeout_s), group.backend]
+                command = [
+                    sys.executable,
+                    str(RANK),
+                    str(result),
+                    str(timeout_s),
+                    group.backend,
+                    json.dumps(asdict(data)),
+                ]
                 processes.append(subprocess.Popen(command, env=_environment(group, local)))
-            _wait(processes, START_S + PHASES * timeout_s, group, log)
+            _wait(processes, START_S + (PHASES + data.epochs) * timeout_s, group, log)
         finally:
             for process in processes:
                 process.kill()
                 process.wait()
             signal.signal(signal.SIGTERM, previous)
-        return table(group, json.loads(result.read_text())) if group.node_rank == 0 else None
+        return table(group, data, json.loads(result.read_text())) if group.node_rank == 0 else None
 
 
 def _environment(group: Group, local: int) -> dict[str, str]:
@@ -118,17 +129,23 @@ def bus_bandwidth_gib_s(size_bytes: int, seconds: float, ranks: int) -> float:
     return 2 * (ranks - 1) / ranks * size_bytes / seconds / 2**30
 
 
-def table(group: Group, found: dict[str, Any]) -> str:
+def table(group: Group, data: Synthetic, found: dict[str, Any]) -> str:
     """Return what the ranks found as a table."""
     where = f"{group.nodes} nodes" if group.nodes > 1 else "1 node"
     size, seconds = found["bytes"], found["seconds"]
     bandwidth = f"{bus_bandwidth_gib_s(size, seconds, group.world_size):.2f} GiB/s"
+    batch, steps = data.batch, data.steps(group.world_size)
+    left_out = data.samples - steps * batch * group.world_size
     rows = [
         ("processes", f"{group.world_size} on {where} ({group.backend})"),
         ("one group", f"an all-reduce of ones gave {found['ranks_in_all_reduce']}"),
         ("bus bandwidth", f"{bandwidth} (all-reduce of {size >> 20} MiB in {seconds * 1000:.1f} ms)"),
-        ("loss", f"{found['first_loss']:.4f} -> {found['last_loss']:.4f} in {found['steps']} DDP steps"),
+        ("data", f"{data.samples} samples, {data.features} features, {data.classes} classes, seed {data.seed}"),
+        ("batch", f"[{batch}, {data.features}] -> [{batch}, {data.classes}] on each process"),
+        ("epochs", f"{data.epochs}, each {steps} steps of {batch * group.world_size} samples; {left_out} left out"),
+        ("learning rate", f"{data.learning_rate:g} (Adam)"),
         ("weights", "the same on all ranks"),
+        ("result", f"passed: loss {found['first_loss']:.4f} -> {found['last_loss']:.4f} in {found['steps']} DDP steps"),
     ]
     if group.world_size == 1:
         rows[2] = ("bus bandwidth", "none with one process")

@@ -22,6 +22,7 @@ class Launch:
 
     command: list[str]
     env: dict[str, str]
+    stdout: int | None = None  # file descriptor; None: that of this process
 
 
 def argv(args: Mapping[str, Any]) -> list[str]:

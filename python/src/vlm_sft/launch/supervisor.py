@@ -57,7 +57,7 @@ def supervise(
         ended_peer: returns the first other node that has ended; the trainer cannot continue without it.
     """
     # A separate session: Ctrl-C in a terminal and a signal to our process group reach only this process.
-    process = subprocess.Popen(launch.command, env=launch.env, start_new_session=True)
+    process = subprocess.Popen(launch.command, env=launch.env, stdout=launch.stdout, start_new_session=True)
     stop_by_s: float | None = None
     alone_by_s: float | None = None
     peer_stopped = False

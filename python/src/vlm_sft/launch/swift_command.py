@@ -27,13 +27,13 @@ def run_swift(
 
 
 def run_command(name: str, command: list[str], env: dict[str, str], log: Callable[[str], None]) -> None:
-    """Run a command line; a signal ends it at once, because there is nothing to save.
+    """Run a command line, its output on stderr; a signal ends it at once, because there is nothing to save.
 
     Raises:
         UserError: a signal ended it, or it failed.
     """
     with tempfile.TemporaryDirectory(prefix="vlm-sft-") as folder, StopSignals() as signals:
-        ended = supervise(Launch(command, env), Path(folder), 0.1, log, signals)
+        ended = supervise(Launch(command, env, sys.stderr.fileno()), Path(folder), 0.1, log, signals)
     if ended.stop_requested:
         raise UserError(f"{name}: ended by a signal; the next run starts from the beginning")
     if ended.returncode != 0:

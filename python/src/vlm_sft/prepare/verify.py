@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from vlm_sft.errors import UserError
+from vlm_sft.errors import ConfigError, UserError
 from vlm_sft.prepare.swift_load import WAY_OUT, load_all, quiet, reason_of
 from vlm_sft.prepare.swift_template import load_template
 from vlm_sft.prepare.workers import cores
@@ -65,8 +65,8 @@ def verify(
     `max_length` [tokens]: longer rows are logged; 0: the model's own limit. `workers`: processes; 0: all cores.
 
     Raises:
-        UserError: ms-swift is missing, or yields another number of rows, or a row has no trained token; or all rows are
-            longer than `max_length`. Names file, line and reason.
+        ConfigError: ms-swift is missing, or yields another number of rows, or a row has no trained token; or all rows
+            are longer than `max_length`. Names file, line and reason.
     """
     template = load_template(model, "--verify")
     max_length = max_length or template.max_length or sys.maxsize
@@ -79,7 +79,7 @@ def verify(
         except UserError as error:
             problems.append(error.message)
     if problems:
-        raise UserError("\n".join(problems))
+        raise ConfigError("\n".join(problems))
     return verified
 
 

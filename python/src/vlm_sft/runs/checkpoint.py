@@ -1,7 +1,8 @@
 """Checkpoints of a run: which of them are complete, and the newest one to resume from.
 
 A checkpoint folder appears before it is complete, and stays incomplete after a full disk or a killed pod. ms-swift (the
-transformers Trainer) writes the weights, the optimizer and scheduler, one random state per rank, `trainer_state.json`.
+transformers Trainer) writes the weights, the optimizer and scheduler, one random state per rank, `trainer_state.json`,
+and `args.json` with the number of ranks.
 """
 
 import json
@@ -11,6 +12,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from vlm_sft.runs import megatron_checkpoint
 
@@ -21,25 +23,24 @@ CHECKSUM_LIMIT_BYTES = 4 << 30  # read in seconds; of larger files only the zip 
 HEADER_LIMIT_BYTES = 100 << 20  # safetensors' own limit for its JSON header
 
 
-def newest_complete(run_dir: Path, world_size: int) -> tuple[Path | None, list[tuple[Path, str]]]:
+def newest_complete(run_dir: Path) -> tuple[Path | None, list[tuple[Path, str]]]:
     """Return the newest complete checkpoint of a run (None when there is none), and newer ones with what is missing.
 
     Args:
         run_dir: folder with `checkpoint-<step>/` sub-folders; may be missing.
-        world_size: number of ranks that wrote them, one random state each.
     """
     steps = {int(match[1]): path for path in run_dir.glob("checkpoint-*") if (match := NAME.fullmatch(path.name))}
     rejected: list[tuple[Path, str]] = []
     for step in sorted(steps, reverse=True):
-        problem = incomplete(steps[step], world_size)
+        problem = incomplete(steps[step])
         if problem is None:
             return steps[step], rejected
         rejected.append((steps[step], problem))
     return None, rejected
 
 
-def incomplete(checkpoint: Path, world_size: int) -> str | None:
-    """Return what is missing in a checkpoint, or None when a run of `world_size` ranks can resume from it."""
+def incomplete(checkpoint: Path) -> str | None:
+    """Return what is missing in a checkpoint, or None when a run can resume from it."""
     if megatron_checkpoint.is_of_megatron(checkpoint):
         return megatron_checkpoint.incomplete(checkpoint)
     step = int(checkpoint.name.rpartition("-")[2])
@@ -50,8 +51,8 @@ def incomplete(checkpoint: Path, world_size: int) -> str | None:
     if not isinstance(state, dict) or state.get("global_step") != step:
         return "trainer_state.json belongs to another step"
     names = {path.name for path in checkpoint.iterdir()}
-    if missing := _missing_states(names, world_size) or _missing_index(checkpoint):
-        return f"{missing} is missing"
+    if problem := _wrong_states(checkpoint, names) or _missing_index(checkpoint):
+        return problem
     weights = [path for path in checkpoint.iterdir() if path.suffix == ".safetensors"]
     sharded = any(name.startswith("global_step") or name == FSDP_SHARDS for name in names)
     if not weights and not sharded:
@@ -65,13 +66,20 @@ def incomplete(checkpoint: Path, world_size: int) -> str | None:
     return None
 
 
-def older(checkpoint: Path, world_size: int) -> Path | None:
+def saved_arguments(checkpoint: Path) -> dict[str, Any]:
+    """Return the arguments of ms-swift that wrote a checkpoint; nothing where they cannot be read."""
+    try:
+        arguments = json.loads((checkpoint / "args.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def older(checkpoint: Path) -> Path | None:
     """Return the newest complete checkpoint of the same run with fewer steps, or None."""
     step = int(checkpoint.name.rpartition("-")[2])
     steps = {int(match[1]): path for path in checkpoint.parent.iterdir() if (match := NAME.fullmatch(path.name))}
-    return next(
-        (steps[s] for s in sorted(steps, reverse=True) if s < step and not incomplete(steps[s], world_size)), None
-    )
+    return next((steps[s] for s in sorted(steps, reverse=True) if s < step and not incomplete(steps[s])), None)
 
 
 def set_aside(checkpoint: Path, prefix: str) -> Path:
@@ -101,24 +109,27 @@ def size_gib(checkpoint: Path) -> float:
     return sum(path.stat().st_size for path in checkpoint.rglob("*") if path.is_file()) / 2**30
 
 
-def _missing_states(names: set[str], world_size: int) -> str | None:
+def _wrong_states(checkpoint: Path, names: set[str]) -> str | None:
     """Return the first missing file of optimizer, scheduler, random states and description of the weights."""
-    ranks = ["rng_state.pth"] if world_size == 1 else [f"rng_state_{rank}.pth" for rank in range(world_size)]
+    world_size = saved_arguments(checkpoint).get("global_world_size")
+    if not isinstance(world_size, int):
+        return "args.json is missing or truncated"
+    ranks = ["rng_state.pth"] if world_size <= 1 else [f"rng_state_{rank}.pth" for rank in range(world_size)]
     # The optimizer: DeepSpeed global_step<N>/, FSDP2 optimizer_0/, plain DDP optimizer.pt
     optimizers = [name for name in names if name.startswith(("optimizer", "global_step"))]
     if not optimizers:
-        return "optimizer.pt"
-    needed = [*ranks, "scheduler.pt", "args.json"]
+        return "optimizer.pt is missing"
+    needed = [*ranks, "scheduler.pt"]
     if "adapter_model.safetensors" in names:
         needed.append("adapter_config.json")
-    return next((name for name in needed if name not in names), None)
+    return next((f"{name} is missing" for name in needed if name not in names), None)
 
 
 def _missing_index(checkpoint: Path) -> str | None:
-    """Return the missing index of FSDP2's shards, which torch's distributed checkpoint writes after the shards."""
+    """Return that an index of FSDP2's shards is missing; torch's distributed checkpoint writes it after the shards."""
     folders = [checkpoint / FSDP_SHARDS, *checkpoint.glob("optimizer_*")]
     indices = (folder / ".metadata" for folder in sorted(folders) if folder.is_dir())
-    return next((f"{index.parent.name}/.metadata" for index in indices if not index.is_file()), None)
+    return next((f"{index.parent.name}/.metadata is missing" for index in indices if not index.is_file()), None)
 
 
 def _damaged_archive(path: Path) -> str | None:

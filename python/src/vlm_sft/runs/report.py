@@ -26,8 +26,11 @@ class RunReport:
     status: str  # "finished" or "stopped"
     checkpoint: str  # newest complete one
     best_checkpoint: str | None
+    validation: list[dict[str, Any]]  # step, epoch, eval_loss [nats per token] and eval_perplexity of each evaluation
     resumed_from: str | None
+    link: str | None  # to the run directory, with release and date of its first start
     world_size: int
+    nvlink: bool | None  # whether it connects the GPUs of a node; None: one GPU, or unknown
     wrapper: str  # class around the model: DistributedDataParallel, FSDP..., DeepSpeedEngine
     effective_batch_size: int
     batch_size_per_gpu: int
@@ -87,6 +90,13 @@ def write_report(run_dir: Path, report: RunReport) -> None:
         file.write(json.dumps(asdict(report), indent=2).encode() + b"\n")
 
 
+def unfinish(run_dir: Path) -> None:
+    """Let a finished run count as stopped, so that it is trained further."""
+    report = {**(read_report(run_dir) or {}), "status": "stopped"}
+    with atomic_write(run_dir / FILE) as file:
+        file.write(json.dumps(report, indent=2).encode() + b"\n")
+
+
 def read_report(run_dir: Path) -> dict[str, Any] | None:
     """Return the report of a run, or None when it has none or an unreadable one."""
     try:
@@ -100,6 +110,12 @@ def is_finished(run_dir: Path) -> bool:
     """Return whether a run is finished; a finished run is not run again."""
     report = read_report(run_dir)
     return report is not None and report.get("status") == "finished"
+
+
+def _validated(validation: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return a row about the last evaluation, if there was one; reports of earlier versions have none."""
+    last = [f"loss {entry['eval_loss']:.4f}, perplexity {entry['eval_perplexity']:.4g}" for entry in validation[-1:]]
+    return [("validation, last", f"{text} at step {validation[-1]['step']}") for text in last]
 
 
 def table(report: dict[str, Any]) -> str:
@@ -121,6 +137,7 @@ def table(report: dict[str, Any]) -> str:
         ("effective batch size", f"{report['effective_batch_size']} ({batch})"),
         ("optimizer steps", f"{report['steps']} of {report['max_steps']}"),
         ("loss, first and last", f"{figure(report['first_loss'])} -> {figure(report['last_loss'])}"),
+        *_validated(report.get("validation") or []),
         ("tokens", tokens),
         ("seconds, training and all", f"{report['train_seconds']:.1f} of {report['seconds']:.1f}"),
         ("peak memory per process", f"{max(report['peak_memory_gib']):.2f} GiB ({report['peak_memory_of']})"),

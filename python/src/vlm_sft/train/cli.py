@@ -6,9 +6,12 @@ from pathlib import Path
 import click
 
 from vlm_sft.cluster.release import release_job
+from vlm_sft.evaluate.tasks import TASKS
 from vlm_sft.runs.swift_config import read_swift_config
 from vlm_sft.stop_signals import StopSignals
+from vlm_sft.train.curve import CURVE_TASKS, Curve
 from vlm_sft.train.preflight import Needs
+from vlm_sft.train.recording import LogBatches, Recording
 from vlm_sft.train.run import Exit
 from vlm_sft.train.run import train as run_training
 
@@ -50,6 +53,35 @@ from vlm_sft.train.run import train as run_training
     help="Seconds until all nodes must be connected; covers image pulls and the start of new machines.",
 )
 @click.option(
+    "--keep-best", is_flag=True, help="Link the checkpoint with the best validation as `best` in the run directory."
+)
+@click.option(
+    "--log-batches",
+    type=click.Choice(["none", "first-last", "all"]),
+    default="none",
+    show_default=True,
+    help="Batches of rank 0 whose shape is logged: the first and last of each epoch, or all.",
+)
+@click.option(
+    "--links",
+    type=click.Path(path_type=Path),
+    help="Folder for links to the run directory: by date, release and hash, and the latest of the release.",
+)
+@click.option(
+    "--curve-task", type=click.Choice(CURVE_TASKS), help="Task that scores the model's answers during training."
+)
+@click.option(
+    "--curve-steps", type=click.IntRange(min=1), default=1000, show_default=True, help="Steps between points."
+)
+@click.option(
+    "--curve-samples",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Samples of val_dataset per point.",
+)
+@click.option("--curve-tokens", type=click.IntRange(min=1), help="Limit of an answer [tokens]; default: the task's.")
+@click.option(
     "--then-release", metavar="job/NAME", multiple=True, help="Held Job to release after this run; repeatable."
 )
 def train(
@@ -60,6 +92,13 @@ def train(
     gated: bool,
     grace_s: float,
     rendezvous_s: float,
+    keep_best: bool,
+    log_batches: LogBatches,
+    links: Path | None,
+    curve_task: str | None,
+    curve_steps: int,
+    curve_samples: int,
+    curve_tokens: int | None,
     then_release: tuple[str, ...],
 ) -> None:
     """Train with CONFIG, ms-swift's own YAML; resume from the newest complete checkpoint in its output_dir.
@@ -68,8 +107,20 @@ def train(
     """
     with StopSignals() as signals:
         needs = Needs(gpus=gpus, data_marker=data_marker, min_free_gib=min_free_gib, gated=gated)
+        found = read_swift_config(config)
+        curve = None
+        if curve_task:
+            tokens = curve_tokens or TASKS[curve_task].max_new_tokens
+            curve = Curve(curve_task, curve_steps, curve_samples, tokens, tuple(found.texts("val_dataset")))
+        recording = Recording(keep_best=keep_best, log_batches=log_batches, links=links, curve=curve)
         ended = run_training(
-            read_swift_config(config), needs, grace_s, rendezvous_s, lambda line: click.echo(line, err=True), signals
+            found,
+            needs,
+            recording,
+            grace_s,
+            rendezvous_s,
+            lambda line: click.echo(line, err=True),
+            signals,
         )
         for job in then_release if ended is Exit.FINISHED else ():
             release_job(job)

@@ -15,6 +15,12 @@ CGROUP = Path("/sys/fs/cgroup")
 GPU_MEMORY = ("OutOfMemoryError", "out of memory", "ALLOC_FAILED")  # from torch, the CUDA runtime, cuBLAS
 # torch.save hides why a write failed behind one of the last two messages (torch 2.15, seen with a file size limit).
 WRITE = ("No space left on device", "Disk quota exceeded", "File too large", "StreamWriter failed", "unexpected pos")
+# Errors of these types are ms-swift's own verdict on its arguments, unless they are about this node's GPU, the hub or
+# the process group, where another try may succeed.
+REFUSALS = ("ValueError", "AssertionError")
+NODE = ("gpu", "GPU", "cuda", "CUDA", "bf16")
+SETUP = ("_parse_args", "prepare_model")  # before anything is trained
+OUTSIDE = ("snapshot_download", "safe_snapshot_download", "try_login", "set_device", "init_process_group")
 LOADS = ("_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_rng_state", "load_from_json")
 
 
@@ -105,11 +111,29 @@ def explain(
                 f"free{need}; delete old runs, lower save_total_limit or enlarge the claim; older checkpoints are "
                 f"complete, and the run resumes from the newest: {failure.message}"
             )
+    refused = refused_arguments(failures)
+    if refused is not None:
+        return f"train.args: ms-swift refuses them: {refused.message}; correct them, the run is not retried"
     if failures:
         first = failures[0]
         return f"rank {first.rank} failed: {first.type}: {first.message}; the full traceback is above"
     killed = returncode in (-9, 137)
     return f"ms-swift ended with {'SIGKILL' if killed else f'exit code {returncode}'}; its own message is above"
+
+
+def refused_arguments(failures: list[RankFailure]) -> RankFailure | None:
+    """Return the failure of a rank whose arguments ms-swift refused before it loaded anything, or None."""
+    for failure in failures:
+        is_verdict = failure.type in REFUSALS and not failure.mentions(*NODE)
+        functions = {*failure.functions}
+        if is_verdict and functions & {*SETUP} and not functions & {*OUTSIDE}:
+            return failure
+    return None
+
+
+def fails_again(failures: list[RankFailure]) -> bool:
+    """Return whether every pod would fail the same way: ms-swift refuses the arguments, or training diverges."""
+    return refused_arguments(failures) is not None or any(failure.type == "NonFiniteError" for failure in failures)
 
 
 def unreadable_checkpoint(failures: list[RankFailure]) -> RankFailure | None:

@@ -3,9 +3,9 @@
 A check yields one line per problem. `Problem.permanent`: a restarted pod would fail the same way.
 """
 
-import importlib.util
 import json
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -13,11 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlm_sft.launch.gpus import visible_gpus
+from vlm_sft.positions import positions, too_long
+from vlm_sft.runs.dataset_name import split_dataset
 from vlm_sft.runs.swift_config import SwiftConfig
-from vlm_sft.suggest import closest
-from vlm_sft.swift_arguments.check import PROGRAMS, Command, swift_arguments
+from vlm_sft.swift_arguments.check import Command, check_arguments
+from vlm_sft.train.installed import importable
+from vlm_sft.train.model_folder import missing, model_config
 from vlm_sft.train.nodes.place import read_place
+from vlm_sft.train.trackers import missing as missing_trackers
 
+MODEL_ID = re.compile(r"[\w.-]+/[\w.-]+")
 MEGATRON_MODULES = {
     "megatron.core": "megatron-core",
     "mcore_bridge": "mcore-bridge",
@@ -46,26 +51,34 @@ class Needs:
 def problems(config: SwiftConfig, needs: Needs) -> list[Problem]:
     """Run all checks and return every problem."""
     found: list[Problem] = []
-    for check in (_arguments, _megatron, _environment, _gpus, _data_marker, _datasets, _model, _token, _disk, _port):
+    for check in (
+        _arguments,
+        _megatron,
+        _trackers,
+        _environment,
+        _gpus,
+        _data_marker,
+        _datasets,
+        _model,
+        _positions,
+        _token,
+        _disk,
+        _port,
+    ):
         found.extend(check(config, needs))
     return found
 
 
 def _arguments(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
-    table = swift_arguments()
     command: Command = "megatron" if config.is_megatron else "sft"
-    for name in config.args:
-        if name not in table[command]:
-            guess = closest(name, table[command])
-            hint = f"; did you mean {guess}?" if guess else "; remove it"
-            message = f"{name}: {PROGRAMS[command]} of ms-swift {table['ms_swift']} has no such argument{hint}"
-            yield Problem(message, permanent=True)
+    for name, message in check_arguments(config.args, command):
+        yield Problem(f"{name}: {message}", permanent=True)
 
 
 def _megatron(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
-    missing = [name for name in MEGATRON_MODULES if not _importable(name)] if config.is_megatron else []
-    if missing:
-        packages = ", ".join(MEGATRON_MODULES[name] for name in missing)
+    absent = [name for name in MEGATRON_MODULES if not importable(name)] if config.is_megatron else []
+    if absent:
+        packages = ", ".join(MEGATRON_MODULES[name] for name in absent)
         yield Problem(
             f"{packages}: not in this image, but train.backend megatron needs it; derive an image that has it (see the "
             "chart's README), or use train.backend: swift",
@@ -73,12 +86,10 @@ def _megatron(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
         )
 
 
-def _importable(module: str) -> bool:
-    """Return whether a module is installed, importing no more than its parent packages."""
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+def _trackers(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
+    mode = {"SWANLAB_MODE": str(config.args.get("swanlab_mode", ""))}
+    for line in missing_trackers(config.texts("report_to"), {**mode, **config.env, **os.environ}):
+        yield Problem(line, permanent=True)
 
 
 def _environment(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
@@ -122,7 +133,7 @@ def _data_marker(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:
         yield Problem(f"{marker}: not a statistics file of `vlm-sft prepare`; {way_out}", permanent=True)
         return
     for dataset in [*config.texts("dataset"), *config.texts("val_dataset")]:
-        path = Path(dataset.partition("#")[0])
+        path = split_dataset(dataset)[0]
         if path.parent == marker.parent and path.is_file() and sizes.get(str(path)) != path.stat().st_size:
             expected = sizes.get(str(path), "no such file")
             yield Problem(
@@ -135,12 +146,12 @@ def _datasets(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
         yield Problem("dataset: not set; name a file or a hub id", permanent=True)
     for key in ("dataset", "val_dataset"):
         for dataset in config.texts(key):
-            path = Path(dataset.partition("#")[0])
+            path = split_dataset(dataset)[0]
             if not path.is_absolute() and path.suffix not in {".jsonl", ".json", ".csv", ".parquet"}:
                 continue  # a hub id
-            if not path.is_file():
+            if not path.exists():
                 yield Problem(f"{key}: {path} does not exist; prepare the data, or correct the path", permanent=True)
-            elif path.stat().st_size == 0:
+            elif path.is_file() and path.stat().st_size == 0:
                 yield Problem(f"{key}: {path} is empty; look at the stats.json of its preparation", permanent=True)
 
 
@@ -149,11 +160,20 @@ def _model(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
     if not model:
         yield Problem("model: not set; name a hub id or a folder", permanent=True)
     elif model.startswith("/"):
-        folder = Path(model)
-        if not (folder / "config.json").is_file():
-            yield Problem(f"model: {folder} has no config.json; give a folder in Hugging Face format", permanent=True)
-        elif not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
-            yield Problem(f"model: {folder} has no weights (*.safetensors); copy the whole model", permanent=True)
+        for message in missing(Path(model)):
+            yield Problem(f"model: {message}", permanent=True)
+
+
+def _positions(config: SwiftConfig, _: Needs) -> Iterator[Problem]:
+    model, revision = str(config.args.get("model", "")), config.args.get("model_revision")
+    file: object = Path(model) / "config.json"
+    if not model.startswith("/") and MODEL_ID.fullmatch(model):
+        from huggingface_hub import try_to_load_from_cache
+
+        file = try_to_load_from_cache(model, "config.json", revision=str(revision) if revision else None)
+    known = model_config(Path(file)) if isinstance(file, str | Path) else None
+    if message := too_long(config.args, positions(known or {})):
+        yield Problem(f"max_length: {message}", permanent=True)
 
 
 def _token(config: SwiftConfig, needs: Needs) -> Iterator[Problem]:

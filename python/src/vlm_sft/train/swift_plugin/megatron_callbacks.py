@@ -5,11 +5,15 @@ That trainer counts no tokens and splits each weight, so its record has neither 
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
 from swift.megatron.callbacks import MegatronCallback, megatron_callbacks_map
+from vlm_sft.runs.best_link import link_best
+from vlm_sft.train.recording import keeps_best
 from vlm_sft.train.swift_plugin.run_recorder import ATTEMPT, gather, machine, write
+from vlm_sft.train.validation import add_perplexity, validations
 
 
 class RunRecorder(MegatronCallback):  # type: ignore[misc]
@@ -21,6 +25,7 @@ class RunRecorder(MegatronCallback):  # type: ignore[misc]
         names = ("tensor_model", "pipeline_model", "expert_model", "context")
         sizes = {name.partition("_")[0]: getattr(args, f"{name}_parallel_size") for name in names}
         self.losses: list[float] = []
+        self.validations: list[dict[str, Any]] = []
         self.started_s = time.monotonic()
         self.planned_steps = args.train_iters
         self.record: dict[str, Any] = {
@@ -41,9 +46,19 @@ class RunRecorder(MegatronCallback):  # type: ignore[misc]
         }
 
     def on_log(self, logs: dict[str, Any]) -> None:
-        """Collect the losses, which only the ranks of the last pipeline stage have."""
+        """Collect the losses, which only the ranks of the last pipeline stage have, and add the perplexity.
+
+        This callback is the first one, so ms-swift's own log it too.
+        """
+        add_perplexity(logs)
+        self.validations += validations([{**logs, "step": self.state.iteration}])
         if "loss" in logs:
             self.losses.append(float(logs["loss"]))
+
+    def on_save(self, output_dir: str) -> None:
+        """Link the best checkpoint."""
+        if keeps_best() and (not dist.is_initialized() or dist.get_rank() == 0):
+            link_best(Path(self.args.output_dir), self.state.best_model_checkpoint)
 
     def on_train_end(self) -> None:
         """Record how the run ended and write the file once per node; all ranks wait for it."""
@@ -61,6 +76,7 @@ class RunRecorder(MegatronCallback):  # type: ignore[misc]
             "train_seconds": time.monotonic() - self.started_s,
             "final_fingerprints": [None],
             "best_checkpoint": state.best_model_checkpoint,
+            "validation": gather(self.validations)[-1],
             **machine(),
         }
         if os.environ.get("LOCAL_RANK", "0") == "0":

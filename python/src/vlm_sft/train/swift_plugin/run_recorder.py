@@ -11,6 +11,7 @@ The folder of this module must hold only plug-ins: ms-swift puts it at the front
 
 import hashlib
 import json
+import math
 import os
 import resource
 import shutil
@@ -25,7 +26,13 @@ import torch
 import torch.distributed as dist
 from swift.callbacks import TrainerCallback, callbacks_map
 from swift.callbacks.deepspeed_elastic import GracefulExitCallback
-from swift.utils import ShutdownManager
+from swift.utils import ShutdownManager, get_logger
+from vlm_sft.runs.best_link import link_best
+from vlm_sft.train.curve import VARIABLE
+from vlm_sft.train.recording import keeps_best, logged_batches
+from vlm_sft.train.swift_plugin.batch_log import BatchLog
+from vlm_sft.train.trainer import STARTED_WITH
+from vlm_sft.train.validation import add_perplexity, validations
 
 # Unset when `swift infer` or `swift export` load this file because a checkpoint's args.json names it.
 ATTEMPT = Path(os.environ.get("VLM_SFT_ATTEMPT_DIR", os.devnull))
@@ -100,6 +107,10 @@ def _write_failure(kind: type[BaseException], error: BaseException, at: Tracebac
     write(f"rank-{rank}.json", facts)
 
 
+class NonFiniteError(ArithmeticError):
+    """The gradient is NaN or infinite; transformers then logs a loss of 0 and trains nothing to the end of the run."""
+
+
 class RunRecorder(TrainerCallback):  # type: ignore[misc]
     """Writes `record.json` on the first rank of each node; all ranks must call it, because values are gathered."""
 
@@ -109,9 +120,11 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
         self.record: dict[str, Any] = {}
         self.started_s = 0.0
         self.tokens_before = 0
+        self.batch_log: BatchLog | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Record the process group, the batch and the adapter before the first step."""
+        state.compute_steps(args, state.max_steps)  # a checkpoint brings its own logging_steps, save_steps, eval_steps
         ones = torch.ones(1, device=args.device)
         if dist.is_initialized():
             dist.all_reduce(ones)
@@ -132,8 +145,45 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
             "initial_fingerprints": gather(fingerprint(trainable)),
             "gradient_fingerprints": [],
         }
+        self._check_logs(args, state)
+        if logged_batches() != "none" and state.is_world_process_zero:
+            self._log_batches(state)
         self.tokens_before = int(state.num_input_tokens_seen)
         self.started_s = time.monotonic()
+
+    def _check_logs(self, args: Any, state: Any) -> None:  # noqa: ANN401
+        """Let the trainer add the perplexity, and refuse a diverged run, before any of its callbacks logs or saves."""
+        log = self.trainer.log
+
+        def checked(logs: dict[str, Any], *more: Any, **kwargs: Any) -> None:  # noqa: ANN401
+            norm, loss = float(logs.get("grad_norm", 0.0)), float(logs.get("loss", 1.0))
+            # transformers logs a loss of 0 where it was not finite; with float16 only the scaled gradient may overflow.
+            if not math.isfinite(norm) and (not args.fp16 or loss == 0 or not math.isfinite(loss)):
+                raise NonFiniteError(
+                    f"step {state.global_step}: the gradient's norm is {norm}; lower learning_rate or max_grad_norm, "
+                    "or use torch_dtype float32; checkpoints of earlier steps are kept"
+                )
+            add_perplexity(logs)
+            log(logs, *more, **kwargs)
+
+        self.trainer.log = checked
+
+    def _log_batches(self, state: Any) -> None:  # noqa: ANN401
+        """Let the trainer show each batch to the log before its forward pass."""
+        batch_log = BatchLog(every=logged_batches() == "all", log=get_logger().info)
+        training_step = self.trainer.training_step
+
+        def with_log(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            batch_log.seen(state.global_step + 1, inputs)
+            return training_step(model, inputs, *args, **kwargs)
+
+        self.trainer.training_step = with_log
+        self.batch_log = batch_log
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Log the last batch of the epoch."""
+        if self.batch_log is not None:
+            self.batch_log.epoch_ended()
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Record the first gradient of every rank: their data differ, so equal gradients prove a DDP group."""
@@ -142,11 +192,13 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
             self.record["gradient_fingerprints"] = gather(fingerprint(gradients))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Add to a sharded checkpoint what a resumed run needs."""
+        """Add to a sharded checkpoint what a resumed run needs, and link the best one."""
         if self.trainer.is_fsdp_enabled:
             from vlm_sft.train.swift_plugin.fsdp_checkpoint import complete
 
             complete(self.trainer.model, Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        if state.is_world_process_zero and keeps_best():
+            link_best(Path(args.output_dir), state.best_model_checkpoint)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Record how the run ended and write the file once per node; all ranks wait for it."""
@@ -164,6 +216,7 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc]
             "train_seconds": seconds,
             "final_fingerprints": gather(fingerprint(_trainable(kwargs["model"]))),
             "best_checkpoint": state.best_model_checkpoint,
+            "validation": validations(state.log_history),
             **machine(),
         }
         if state.is_local_process_zero:
@@ -192,5 +245,13 @@ class StopOnRequest(GracefulExitCallback):  # type: ignore[misc]
 
 callbacks_map["run_recorder"] = RunRecorder
 callbacks_map["stop_on_request"] = StopOnRequest
+if STARTED_WITH in os.environ:
+    from vlm_sft.train.swift_plugin.row_order import keep_order
+
+    keep_order(int(os.environ[STARTED_WITH]))
+if VARIABLE in os.environ:
+    from vlm_sft.train.swift_plugin.accuracy_curve import AccuracyCurve
+
+    callbacks_map["accuracy_curve"] = AccuracyCurve
 if "VLM_SFT_ATTEMPT_DIR" in os.environ:
     sys.excepthook = _write_failure
