@@ -16,7 +16,7 @@ from vlm_sft.genvalues.values.helm import Setting
         ("max_new_token: 8", "evaluate.args.max_new_token: swift infer of ms-swift 4.6.0 has no such argument; did you mean evaluate.args.max_new_tokens?"),
         ("learning_rate: 1.0e-4", "evaluate.args.learning_rate: swift infer of ms-swift 4.6.0 has no such argument"),
         ("temperature: cold", 'evaluate.args.temperature: got "cold" (string), need a number'),
-        ("infer_backend: vlm", 'evaluate.args.infer_backend: got "vlm" (string), need one of "vllm", "transformers", "sglang", "lmdeploy", "pt"; did you mean vllm?'),
+        ("attn_impl: flash", 'evaluate.args.attn_impl: got "flash" (string), need one of "eager", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flash_attn", "flex_attention", "sdpa"; did you mean flash_attn?'),
     ],
 )  # fmt: skip
 def test_a_wrong_argument_of_the_evaluation_is_reported_at_its_line(

@@ -77,6 +77,7 @@ def test_more_gpus_with_the_same_batch_change_the_factors_only(diff: Diff) -> No
         "# environment",
         "- NPROC_PER_NODE: 2",
         "+ NPROC_PER_NODE: 4",
+        "# continues the same run",
     ]
 
 
@@ -84,6 +85,9 @@ def test_arguments_are_changed_removed_and_added(diff: Diff) -> None:
     result = diff(("learning_rate: 1.0e-4", "lora_rank: 16, ddp_timeout: null, logging_steps: 1"))
     assert result.exit_code == 1
     shown = lines(result)
+    assert shown.pop() == (
+        "# starts a new run, because train.args.learning_rate: 0.0001 -> not set, train.args.lora_rank: not set -> 16"
+    )
     assert shown[shown.index("# arguments of swift sft") + 1 :] == [
         "- ddp_timeout: 1800",
         "- learning_rate: 0.0001",
@@ -106,6 +110,7 @@ def test_what_is_no_argument_of_ms_swift_is_among_the_other_values(diff: Diff) -
         '+ train.shmSize: "32Gi"',
         '+ gpu.nodeSelector.gpu: "a100"',
         "+ train.ttlSecondsAfterFinished: 60",
+        "# continues the same run",
     ]
 
 
@@ -123,7 +128,9 @@ def test_an_unknown_model_has_no_memory_and_the_reason_is_shown(diff: Diff) -> N
     assert f"- {PEAK}" in lines(result)
     assert "+ peak of each GPU not known: model.id: the sizes of 'org/Other-8B' are not known; " in result.stdout
     assert '- model: "Qwen/Qwen3-8B"\n+ model: "org/Other-8B"\n' in result.stdout
-    assert "model.id:" not in result.stdout.partition("# arguments")[2]
+    shown = lines(result)
+    assert shown.pop() == '# starts a new run, because model.id: "Qwen/Qwen3-8B" -> "org/Other-8B"'
+    assert "model.id:" not in "\n".join(shown).partition("# arguments")[2]
 
 
 def test_options_hold_for_both_files(diff: Diff) -> None:
@@ -159,4 +166,41 @@ def test_gpus_that_share_a_row_take_more_passes_for_the_same_batch(diff: Diff) -
         "- 32 samples per optimizer step = 1 per GPU x 16 accumulation x 2 GPUs",
         "+ 32 samples per optimizer step = 1 per GPU x 32 accumulation x 1 data-parallel ranks (2 GPUs / 2)",
     ]
-    assert shown[-1] == "+ sequence_parallel_size: 2"
+    assert shown[-2:] == [
+        "+ sequence_parallel_size: 2",
+        "# starts a new run, because train.parallel.sequence: not set -> 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("replacement", "last"),
+    [
+        (("1.0e-4", "2.0e-4"), "starts a new run, because train.args.learning_rate: 0.0001 -> 0.0002"),
+        (("1.0e-4", '"1e-4", logging_steps: 1'), "continues the same run"),
+        (("32", "64"), "starts a new run, because train.effectiveBatchSize: 32 -> 64"),
+        (("  gpusPerNode", "  env: {A: 1}\n  gpusPerNode"), "starts a new run, because train.env.A: not set -> 1"),
+        (("  gpusPerNode: 2", "  sharding: zero2\n  gpusPerNode: 2"),
+         'starts a new run, because train.sharding: not set -> "zero2"'),
+        (("  gpusPerNode: 2", "  batchSizePerGpu: 2\n  gpusPerNode: 4"), "continues the same run"),
+        (("train:", "prepare: {commands: [['true']], dataset: fire, systemPrompt: Short., maxSamples: 9}\ntrain:"),
+         "continues the same run, unless the rows change by prepare.dataset, prepare.maxSamples, prepare.systemPrompt"),
+    ],
+)  # fmt: skip
+def test_the_last_line_shows_whether_the_run_continues(diff: Diff, replacement: tuple[str, str], last: str) -> None:
+    assert lines(diff(replacement))[-1] == f"# {last}"
+
+
+@pytest.mark.parametrize(
+    ("option", "replacement", "refusal"),
+    [
+        ("train.sharding=zero3", ("gpusPerNode: 2", "gpusPerNode: 4"),
+         "2 -> 4 GPUs, but with deepspeed zero3 only the same number can continue"),
+        ("train.args.task_type=embedding", ("gpusPerNode: 2", "gpusPerNode: 2\n  batchSizePerGpu: 2"),
+         "train.batchSizePerGpu: 1 -> 2, but with task_type embedding another one changes the loss"),
+    ],
+)  # fmt: skip
+def test_what_the_trainer_would_refuse_is_shown(
+    diff: Diff, option: str, replacement: tuple[str, str], refusal: str
+) -> None:
+    result = diff(replacement, options=("--set", option))
+    assert lines(result)[-1] == f"# is refused once there is a checkpoint: {refusal}"

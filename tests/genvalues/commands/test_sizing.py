@@ -23,6 +23,21 @@ def test_batch_shows_the_product_and_the_steps() -> None:
     )
 
 
+def test_batch_leaves_out_the_rows_that_are_split_off(tmp_path: Path) -> None:
+    file = tmp_path / "v.yaml"
+    file.write_text(
+        "model: {id: a/b}\ntrain:\n  dataset: [a/b]\n  effectiveBatchSize: 16\n  args: {split_dataset_ratio: 0.01}\n"
+    )
+    result = CliRunner().invoke(batch, [str(file), *CHART, "--samples", "1666"])
+    assert result.stdout == (
+        "16 samples per optimizer step = 1 per GPU x 16 accumulation x 1 GPUs\n"
+        "16 of 1666 samples are split off for validation (split_dataset_ratio 0.01)\n"
+        "104 optimizer steps per epoch from 1650 samples, 312 in all\n"
+    )
+    named = CliRunner().invoke(batch, [str(file), *CHART, "--samples", "1666", "--set", "train.valDataset={c/d}"])
+    assert "from 1666 samples" in named.stdout
+
+
 def test_batch_reaches_a_target_without_a_file() -> None:
     result = CliRunner().invoke(batch, ["--target", "6", "--gpus", "2"])
     assert result.stdout == (

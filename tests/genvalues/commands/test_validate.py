@@ -47,6 +47,19 @@ def test_a_directory_is_searched_without_its_clusters(values: Path) -> None:
     ]
 
 
+def test_a_file_without_an_image_of_its_own_is_noted_once_and_passes_strict() -> None:
+    files = [str(ROOT / "values" / name) for name in ("fire-4gpu.yaml", "geo3k-8gpu-fsdp.yaml")]
+    result = CliRunner().invoke(main, ["validate", "--strict", *files])
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        0,
+        "2 values files ok\n",
+        "note: image.repository: not set, so pods pull the image from Docker Hub unless the nodes have it; give --set "
+        "image.repository=REGISTRY/vlm-sft here and to Helm, or set it in the cluster's file\n",
+    )
+    own = CliRunner().invoke(main, ["validate", *files, "--set", "image.repository=registry.example/vlm-sft"])
+    assert (own.exit_code, own.stderr) == (0, "")
+
+
 def test_a_warning_passes_and_strict_makes_it_fail(values: Path) -> None:
     assert genvalues("validate", "warned.yml").exit_code == 0
     strict = genvalues("validate", "--strict", "warned.yml")

@@ -35,6 +35,7 @@ ARGUMENTS = [
     "truncation_strategy",
     "tuner_type",
 ]
+TOO_LONG = "got {}, but the model has 262144 positions; use at most 262144, or set rope_scaling"
 PASSED_THROUGH = [
     *(f"train.args.{name}" for name in ARGUMENTS),
     *("train.env.IMAGE_MAX_TOKEN_NUM", "train.env.MAX_PIXELS", "train.env.MIN_PIXELS"),
@@ -76,12 +77,13 @@ def test_odd_values_at_random_keys_are_valid_or_reported(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("key", "value", "messages"),
     [
-        ("train.args.tuner_type", ["lora"], ["got a list of 1, need text"]),
-        ("train.args.tuner_type", {}, ["got a mapping, need text"]),
+        ("train.args.torch_compile_backend", ["a"], ["got a list of 1, need text"]),
+        ("train.args.torch_compile_backend", {}, ["got a mapping, need text"]),
+        ("train.args.save_strategy", ["no"], ['got a list of 1, need one of "no", "steps", "epoch", "best"']),
         # Whole numbers, as ms-swift wants them; no size can be computed.
         ("train.args.lora_rank", 10**30, []),
-        ("train.args.max_length", 10**30, []),
-        ("train.args.max_length", float("1e308"), []),
+        ("train.args.max_length", 10**30, [TOO_LONG.format("1e+30")]),
+        ("train.args.max_length", float("1e308"), [TOO_LONG.format("1e+308")]),
     ],
 )
 def test_what_once_made_a_traceback_is_valid_or_reported(

@@ -38,8 +38,13 @@ def band(workload: str, *parts: str) -> list[str]:
             for name, limit, most in each]  # fmt: skip
 
 
+LARGE, WHOLE_NODE = ("cpu 64 38.4", "memory 256Gi 153.6Gi"), ("cpu 64 38.4", "memory 512Gi 307.2Gi")
 EXPECTED = {
-    ("nautilus", "fire-4gpu"): band("train", "cpu 64 38.4", "memory 256Gi 153.6Gi"),
+    **{("nautilus", name): band("train", *LARGE) for name in ("fire-4gpu", "fire-4gpu-steps", "volcano-4gpu")},
+    **{
+        ("nautilus", name): band("train", *WHOLE_NODE)
+        for name in ("geo3k-8gpu-fsdp", "geo3k-8gpu-megatron", "robo2vlm-8gpu")
+    },
     ("nautilus", "qwen3-8b-1gpu"): band("train", "cpu 8 4.8", "memory 64Gi 38.4Gi"),
     ("nautilus", "qwen3-8b-2gpu"): band("train", "cpu 16 9.6", "memory 64Gi 38.4Gi"),
     ("nautilus", "smoke"): [
@@ -49,7 +54,8 @@ EXPECTED = {
         *band("export", "cpu 2 1.2", "memory 4Gi 2.4Gi"),
         *band("ddpCheck", "cpu 2 1.2", "memory 4Gi 2.4Gi"),
     ],
-    **{("eidf", name): [QUEUE] for name in ("fire-4gpu", "qwen3-8b-1gpu", "qwen3-8b-2gpu", "smoke")},
+    # A pod without a Job needs no queue.
+    **{("eidf", path.stem): [QUEUE] for path in (ROOT / "values").glob("*.yaml") if path.stem != "jupyter-2gpu"},
 }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlm_sft.errors import UserError
-from vlm_sft.genvalues.sizing.run_steps import epochs_of, max_steps_of, samples_from_config, steps_of
+from vlm_sft.genvalues.sizing.run_steps import epochs_of, max_steps_of, samples_from_config, split_off, steps_of
 from vlm_sft.genvalues.sizing.sized_run import batch_of
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
@@ -49,4 +49,7 @@ def _known_steps(config: TrainConfig) -> tuple[int, str] | None:
     steps = steps_of(batch, samples, config)
     if steps is None or not samples:
         return None
-    return steps, f"{samples} samples x {epochs_of(config):g} epochs / {batch.effective} a step"
+    return (
+        steps,
+        f"{samples - split_off(samples, config)} samples x {epochs_of(config):g} epochs / {batch.effective} a step",
+    )

@@ -8,6 +8,7 @@ import click
 from vlm_sft.errors import UserError
 from vlm_sft.genvalues.commands import report_format
 from vlm_sft.genvalues.commands.options import FILE, Chosen, values_options
+from vlm_sft.genvalues.commands.run_change import run_change
 from vlm_sft.genvalues.commands.run_diff import run_diff
 
 EXIT_DIFFERENT, EXIT_TROUBLE = 1, 2
@@ -20,7 +21,8 @@ EXIT_DIFFERENT, EXIT_TROUBLE = 1, 2
 def diff(before: Path, after: Path, chosen: Chosen) -> None:
     """Show what differs between the runs of two values files: batch, tokens, memory, arguments, other values.
 
-    Exit code 0: the same run, 1: another run, 2: a file is wrong. The options apply to both files.
+    The last line shows whether an upgrade of a release from A to B continues its run. Exit code 0: nothing differs,
+    1: something does, 2: a file is wrong. The options apply to both files.
     """
     try:
         one, other = (chosen.load(path) for path in (before, after))
@@ -37,4 +39,6 @@ def diff(before: Path, after: Path, chosen: Chosen) -> None:
             click.echo("\n".join([title, *lines] if title else lines))
     if is_same := not any(lines for title, lines in sections.items() if title):
         click.echo("# the same run")
+    elif change := run_change(one, other):
+        click.echo(f"# {change}")
     sys.exit(0 if is_same else EXIT_DIFFERENT)

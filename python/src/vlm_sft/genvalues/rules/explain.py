@@ -8,7 +8,7 @@ from typing import Any
 from vlm_sft.genvalues.rules.schema import Violation, resolved
 from vlm_sft.genvalues.values.chart import Schema
 from vlm_sft.genvalues.values.places import Path, dotted
-from vlm_sft.suggest import closest
+from vlm_sft.suggest import CURLY, closest, without_curly_quotes
 from vlm_sft.swift_arguments.check import PROGRAMS, Command, shown, swift_arguments
 
 _NAMES = {
@@ -134,6 +134,8 @@ def _way_out(violation: Violation, from_set: bool) -> str:
     value = violation.got
     if not isinstance(value, str):
         return ""
+    if without_curly_quotes(value) is not None:
+        return CURLY
     if "enum" in violation.schema:
         guess = closest(value, [str(item) for item in violation.schema["enum"]])
         return f"; did you mean {guess}?" if guess else ""

@@ -22,6 +22,15 @@ def known_models() -> dict[str, dict[str, Any]]:
 def find_shape(model: str, config: Path | None = None) -> Shape:
     """Return the shape of `config`, else of a local folder's config.json, else of the known model `model`.
 
+    Raises:
+        UserError: the file cannot be read, or the model is not known.
+    """
+    return from_config(*find_config(model, config))
+
+
+def find_config(model: str, config: Path | None = None) -> tuple[dict[str, Any], str]:
+    """Return the config.json that `find_shape` reads, and its file or the model's id.
+
     The name after the last slash is enough, so that a copy under /cache/models/Qwen3-8B is found too.
 
     Raises:
@@ -30,7 +39,7 @@ def find_shape(model: str, config: Path | None = None) -> Shape:
     if config is None and (Path(model) / "config.json").is_file():
         config = Path(model) / "config.json"
     if config is not None:
-        return from_config(_read(config), str(config))
+        return _read(config), str(config)
     by_name = {key.rpartition("/")[2].casefold(): key for key in known_models()}
     name = model.rstrip("/").rpartition("/")[2]
     key = by_name.get(name.casefold())
@@ -40,7 +49,7 @@ def find_shape(model: str, config: Path | None = None) -> Shape:
         raise UserError(
             f"model.id: the sizes of {model!r} are not known; {hint}give its file with --config config.json"
         )
-    return from_config(known_models()[key]["config"], key)
+    return known_models()[key]["config"], key
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from vlm_sft.genvalues.sizing.gpu import Gpu
 from vlm_sft.genvalues.sizing.hours import Hours
 from vlm_sft.genvalues.sizing.memory import MOMENT_NAMES, Estimate
 from vlm_sft.genvalues.sizing.run_shape import RunShape
-from vlm_sft.genvalues.sizing.run_steps import counted_steps
+from vlm_sft.genvalues.sizing.run_steps import counted_steps, split_off
 from vlm_sft.genvalues.sizing.train_config import TrainConfig
 
 _SHOWN = 8
@@ -23,7 +23,14 @@ def batch_text(batch: Batch, samples: int | None, config: TrainConfig) -> str:
     lines = [product(batch)]
     if samples is not None:
         counted = counted_steps(batch, samples, config)
-        lines.append(f"{counted.per_epoch} optimizer steps per epoch from {samples} samples, {counted.total} in all")
+        validation = split_off(samples, config)
+        if validation:
+            ratio = config.argument("split_dataset_ratio", 0.0)
+            lines.append(
+                f"{validation} of {samples} samples are split off for validation (split_dataset_ratio {ratio:g})"
+            )
+        trained = samples - validation
+        lines.append(f"{counted.per_epoch} optimizer steps per epoch from {trained} samples, {counted.total} in all")
         if counted.left_out:
             lines.append(
                 f"{counted.left_out} samples of each epoch are left out: ms-swift gives every rank the same number"

@@ -23,8 +23,17 @@ def max_steps_of(config: TrainConfig) -> int:
     return -1 if config.argument("num_train_epochs", 0) else int(config.argument("train_iters", -1))
 
 
+def split_off(samples: int, config: TrainConfig) -> int:
+    """Return the rows that split_dataset_ratio takes out of the training set; ms-swift rounds for each dataset."""
+    ratio = config.argument("split_dataset_ratio", 0.0)
+    if not ratio or config.args.get("val_dataset") or config.argument("streaming", False):
+        return 0
+    return max(int(samples * ratio), 1)
+
+
 def counted_steps(batch: Batch, samples: int, config: TrainConfig) -> Steps:
     """Return the steps of an epoch and of the run."""
+    samples -= split_off(samples, config)
     if config.is_megatron:
         return megatron_steps(samples, batch, epochs_of(config), max_steps_of(config))
     drops = bool(config.argument("dataloader_drop_last", False))

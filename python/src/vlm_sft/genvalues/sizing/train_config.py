@@ -1,17 +1,20 @@
-"""TrainConfig: ms-swift's arguments and environment of a run, read from the train.yaml that the chart renders."""
+"""TrainConfig: ms-swift's arguments and environment of a run, read from the train.yaml that the chart renders.
+
+`run.yaml` beside it has those that identify the run, in the same form.
+"""
 
 # ruff: noqa: ANN401 - ms-swift's arguments are of every type
 
 import json
 import re
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vlm_sft.errors import UserError
 
 MAX_NUMBER = 1e15  # no run has as many of anything; beyond it the estimates leave what a float holds
-_TRAIN_YAML = re.compile(r"^  train\.yaml: \|\n((?:    .*\n)+)", re.MULTILINE)
+_FILE = r"^  {}\.yaml: \|\n((?:    .*\n)+)"
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class TrainConfig:
 
     args: dict[str, Any]
     env: dict[str, Any] = field(default_factory=dict)
+    identity: "TrainConfig | None" = None  # those that the hash of the run directory covers
 
     @property
     def is_megatron(self) -> bool:
@@ -57,8 +61,10 @@ class TrainConfig:
 
 def train_config(manifests: str) -> TrainConfig | None:
     """Return the run among rendered manifests; None where nothing is trained."""
-    found = _TRAIN_YAML.search(manifests)
-    return read_train_yaml(textwrap.dedent(found[1])) if found else None
+    found, identity = (re.search(_FILE.format(name), manifests, re.MULTILINE) for name in ("train", "run"))
+    if not found or not identity:
+        return None
+    return replace(read_train_yaml(textwrap.dedent(found[1])), identity=read_train_yaml(textwrap.dedent(identity[1])))
 
 
 def read_train_yaml(text: str) -> TrainConfig:
