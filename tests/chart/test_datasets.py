@@ -67,9 +67,13 @@ COMMANDS: dict[str, tuple[dict[str, Any], str, list[str], list[str]]] = {
         ["validation"],
     ),
     "jsonl": (
-        {"input": "/cache/a.jsonl", "imageRoots": ["/cache/a", "/b"], "columns": {"prompt": "q", "completion": "a"}},
+        {
+            "input": "/cache/a.jsonl",
+            "imageRoots": ["/cache/a", "/cache/b"],
+            "columns": {"prompt": "q", "completion": "a"},
+        },
         f"--input /cache/a.jsonl --output-dir /outputs/jsonl_bc --splits train {COMMON} --map completion=a,prompt=q "
-        f"{ALL} --image-root /cache/a --image-root /b {VERIFY}",
+        f"{ALL} --image-root /cache/a --image-root /cache/b {VERIFY}",
         ["train"],
         [],
     ),

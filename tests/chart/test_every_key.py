@@ -23,6 +23,15 @@ MEGATRON = {
 EVALUATED = {"evaluate": {"dataset": ["a/b"]}}
 HUB = {"prepare": {"dataset": "hub", "input": "a/b"}, **EVALUATED}
 OASST1 = {"prepare": {"dataset": "oasst1"}}
+TEACHER = ("address", "model", "threshold", "maxRounds", "penalty", "apiKeySecret.name", "apiKeySecret.key")
+FREE = {
+    "evaluate": {
+        "task": "fire-free",
+        "teacher": {"address": "http://t:1/v1", "model": "t", "apiKeySecret": {"name": "a"}},
+    }
+}
+DATA_POD = [f"{kind}.{name}" for kind in ("requests", "limits") for name in ("cpu", "memory", "ephemeral-storage")]
+BESIDE_TRAINING = ("jupyter", "serve", "sync", "tensorboard")  # their pods keep the outputs claim mounted
 EXTRA: dict[str, dict[str, Any]] = {
     "image.allowLatest": {"image": {"tag": "latest"}},
     "train.backend": {"train": {"sharding": "ddp", "args": {"num_train_epochs": 1}}},
@@ -42,8 +51,16 @@ EXTRA: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("prepare.splits", "train.dataset"), EVALUATED),
     "model.download": {"model": {"id": "a/b"}},
     "storage.cache.accessMode": ONE_NODE,
-    "storage.outputs.accessMode": {**ONE_NODE, "serve": {"enabled": False}, "tensorboard": {"enabled": False}},
+    "storage.outputs.accessMode": {**ONE_NODE, **{key: {"enabled": False} for key in BESIDE_TRAINING}},
     "train.enabled": {"evaluate": {"enabled": False}, "export": {"enabled": False}},
+    "evaluate.everySteps": {"train": {"sharding": "ddp"}},
+    "evaluate.everyStepsSamples": {"train": {"sharding": "ddp"}, "evaluate": {"everySteps": 5}},
+    **dict.fromkeys((f"evaluate.teacher.{key}" for key in TEACHER), FREE),
+    "evaluate.model": {"train": {"enabled": False}, "export": {"enabled": False}, "evaluate": {"model": "org/model"}},
+    "networkPolicy.extraEgress": {"networkPolicy": {"enabled": True}},
+    "caCertificates.key": {"caCertificates": {"configMap": "ca"}},
+    **{f"dataPod.resources.{part}": {"dataPod": {"enabled": True}} for part in DATA_POD},
+    "dataPod.activeDeadlineSeconds": {"dataPod": {"enabled": True}},
     "serve.engine": {"serve": {"image": "vllm/vllm-openai:v0.11.0"}},
     "train.accelerator": {"train": {"sharding": "ddp"}},
     "train.gpusPerNode": {"train": {"gradientAccumulationSteps": None}},

@@ -28,6 +28,66 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "latest on purpose": ({"image": {"tag": "latest", "allowLatest": True}}, []),
     "latest with a digest, which overrides it": ({"image": {"tag": "latest", "digest": f"sha256:{'0' * 64}"}}, []),
+    "trackers without a secret": (
+        {"train": {"args": {"report_to": ["wandb", "mlflow", "swanlab", "tensorboard"]}}},
+        [
+            "train.trackers.secretName: empty, but train.args.report_to has mlflow, which needs MLFLOW_TRACKING_URI; name a secret with that key, or set train.env.MLFLOW_TRACKING_URI to a server or a folder below /outputs",
+            "train.trackers.secretName: empty, but train.args.report_to has swanlab, which needs SWANLAB_API_KEY; name a secret with that key, or set train.args.swanlab_mode to local and train.env.SWANLAB_LOG_DIR to a folder below /outputs",
+            "train.trackers.secretName: empty, but train.args.report_to has wandb, which needs WANDB_API_KEY; name a secret with that key, or set train.env.WANDB_MODE to offline and train.env.WANDB_DIR to a folder below /outputs",
+        ],
+    ),
+    "trackers that need no secret": (
+        {"train": {"args": {"report_to": ["wandb", "mlflow", "swanlab"], "swanlab_mode": "local"}, "env": {"WANDB_MODE": "offline", "MLFLOW_TRACKING_URI": "/outputs/mlruns"}}},
+        [],
+    ),
+    "one tracker as text, with a secret": ({"train": {"args": {"report_to": "wandb"}, "trackers": {"secretName": "trackers"}}}, []),
+    "a tracker's secret on a TrainJob": (
+        {"train": {"launcher": "trainjob", "trackers": {"secretName": "trackers"}}},
+        ["train.trackers.secretName: got trackers, but a TrainJob cannot take its variables from a Secret; use train.launcher: jobset, or put envFrom into the training runtime and leave this empty"],
+    ),
+    "secrets in clear text": (
+        {"train": {"env": {"WANDB_API_KEY": "x", "IMAGE_MAX_TOKEN_NUM": 16}, "args": {"swanlab_token": "x"}}, "evaluate": {"env": {"HUGGING_FACE_HUB_TOKEN": "x"}}},
+        [
+            "train.env.WANDB_API_KEY: named like a secret, which a ConfigMap must not hold; put it into the secret that train.trackers.secretName names",
+            "evaluate.env.HUGGING_FACE_HUB_TOKEN: named like a secret, which a ConfigMap must not hold; put it into the secret that huggingFace.tokenSecret names",
+            "train.args.swanlab_token: a secret, which a ConfigMap must not hold; put it into the secret that train.trackers.secretName names",
+        ],
+    ),
+    "the best checkpoint": ({"train": {"keepBest": True}}, []),
+    "the best checkpoint of each epoch": ({"train": {"keepBest": True, "args": {"save_strategy": "epoch", "eval_steps": 7}}}, []),
+    "the best checkpoint with fewer evaluations than checkpoints": (
+        {"train": {"keepBest": True, "args": {"save_steps": 100, "eval_steps": 1000}}},
+        [],
+    ),
+    "the best checkpoint of a share of the steps": ({"train": {"keepBest": True, "args": {"save_steps": 0.1, "eval_steps": 0.1}}}, []),
+    "the best checkpoint without validation data": (
+        {"train": {"keepBest": True, "args": {"create_checkpoint_symlink": True, "save_total_limit": 1}}, "prepare": {"splits": ["train"]}},
+        [
+            "train.keepBest: true, but there is no validation data; set train.valDataset, prepare a split test or validation, or set train.args.split_dataset_ratio",
+            "train.args.create_checkpoint_symlink: true, but train.keepBest makes the link `best`; remove it",
+            "train.args.save_total_limit: got 1, but train.keepBest keeps two checkpoints, the best and the last; use 2 or more",
+        ],
+    ),
+    "the best checkpoint of the training data's own share": (
+        {"train": {"keepBest": True, "args": {"split_dataset_ratio": 0.01}}, "prepare": {"splits": ["train"]}},
+        [],
+    ),
+    "evaluations without a checkpoint": (
+        {"train": {"keepBest": True, "args": {"eval_steps": 250}}},
+        ["train.args.eval_steps: got 250, but train.keepBest needs a checkpoint of each evaluation; use a multiple of 500 (train.args.save_steps), or change that"],
+    ),
+    "evaluations at another share of the steps": (
+        {"train": {"keepBest": True, "args": {"save_steps": 0.25, "eval_steps": 10}}},
+        ["train.args.eval_steps: got 10, but train.keepBest needs a checkpoint of each evaluation; use 0.25, as train.args.save_steps"],
+    ),
+    "evaluations at other times than checkpoints": (
+        {"train": {"keepBest": True, "args": {"eval_strategy": "epoch"}}},
+        ["train.args.eval_strategy: got epoch, but train.keepBest needs a checkpoint of each evaluation; use steps, as train.args.save_strategy"],
+    ),
+    "no checkpoints at all": (
+        {"train": {"keepBest": True, "args": {"save_strategy": "no"}}},
+        ["train.args.save_strategy: got no, but train.keepBest needs a checkpoint of each evaluation; use steps or epoch"],
+    ),
     "no model": (
         {"model": {"id": ""}},
         ["model.id: empty, need a hub id or a path; e.g. Qwen/Qwen3-VL-8B-Instruct"],
@@ -90,9 +150,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ],
     ),
     "settings that megatron does not support": (
-        {"train": {"backend": "megatron", "accelerator": "cpu", "sharding": "zero3", "parallel": {"sequence": 2}}},
+        {"train": {"backend": "megatron", "accelerator": "cpu", "sharding": "zero3", "parallel": {"sequence": 2}, "logBatches": "all"}},
         [
             "train.parallel.sequence: got 2, but train.backend megatron splits rows by context; use train.parallel.context, or train.backend: swift",
+            "train.logBatches: got all, but train.backend megatron builds its batches elsewhere; use none, or train.backend: swift",
             "train.sharding: got zero3, but train.backend megatron shards with its own optimizer; use ddp, or train.backend: swift",
             "train.accelerator: got cpu, but train.backend megatron needs GPUs; use gpu, or train.backend: swift",
             "train.args.num_train_epochs: not set, and megatron sft has no default; set it, or train.args.train_iters",
@@ -199,15 +260,69 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a short history of last answers": ({"prepare": {"maxHistoryRounds": 1, "loss": "last"}}, []),
     "nothing to evaluate": (
         {"train": {"enabled": False}, "evaluate": {"enabled": True}},
-        ["evaluate.enabled: true, but train.enabled is false, so there is no run to evaluate; set train.enabled to true"],
+        ["evaluate.model: empty, and train.enabled is false, so there is no run to evaluate; name a hub id, a model folder, an adapter or a run directory, or set train.enabled to true"],
+    ),
+    "a model to evaluate without training": (
+        {"train": {"enabled": False}, "evaluate": {"enabled": True, "model": "org/other"}, "model": {"id": ""}},
+        [],
+    ),
+    "a model to evaluate beside training": (
+        {"evaluate": {"enabled": True, "model": "org/other"}},
+        ["evaluate.model: got org/other, but train.enabled is true and the trained run is evaluated; remove it, or set train.enabled to false"],
+    ),
+    "no data for a model to evaluate": (
+        {"prepare": {"splits": ["train"]}, "train": {"enabled": False}, "evaluate": {"enabled": True, "model": "org/other"}},
+        ["evaluate.dataset: empty, and the preparation has no validation set; set it, or add test or validation to prepare.splits"],
+    ),
+    "an evaluated model that is not downloaded": (
+        {"offline": True, "model": {"download": False}, "train": {"enabled": False}, "evaluate": {"enabled": True, "model": "org/other"}},
+        ["offline: true, but org/other is not downloaded; set evaluate.model to a path, or model.download and prepare.enabled to true"],
+    ),
+    "a dialogue without a teacher": (
+        {"evaluate": {"enabled": True, "task": "fire-free", "engine": "infer"}},
+        [
+            "evaluate.teacher.address: empty, but evaluate.task fire-free is a dialogue with a teacher; set it, or use evaluate.task: fire",
+            "evaluate.teacher.model: empty, but evaluate.task fire-free is a dialogue with a teacher; set it, or use evaluate.task: fire",
+            "evaluate.engine: got infer, but evaluate.task fire-free needs a server for each turn; use deploy or vllm",
+        ],
+    ),
+    "a teacher without a dialogue": (
+        {"evaluate": {"enabled": True, "task": "fire", "teacher": {"address": "http://t:8000/v1"}}},
+        ["evaluate.teacher.address: got http://t:8000/v1, but evaluate.task fire needs no teacher; remove it, or use evaluate.task: fire-free"],
+    ),
+    "a curve that cannot be drawn": (
+        {"evaluate": {"everySteps": 100, "task": "loss"}, "train": {"sharding": "fsdp2"}, "prepare": {"splits": ["train"]}},
+        [
+            "evaluate.everySteps: got 100, but evaluate.task loss cannot run during training; use 0 (validation logs the loss), or another task",
+            "evaluate.everySteps: got 100, but train.sharding fsdp2 cannot generate during training; use 0, or train.sharding: zero3",
+            "evaluate.everySteps: got 100, but training has no validation set; set train.valDataset, or use 0",
+        ],
+    ),
+    "several pods that evaluate on one node's claim": (
+        {"evaluate": {"enabled": True, "shards": 2}, "storage": {"outputs": {"accessMode": "ReadWriteOnce"}}},
+        [
+            "storage.cache.accessMode: got ReadWriteOnce, but 2 pods read the model (evaluate.shards); use ReadWriteMany, or evaluate.shards: 1",
+            "storage.outputs.accessMode: got ReadWriteOnce, but 2 pods write answers (evaluate.shards); use ReadWriteMany, or evaluate.shards: 1",
+        ],
     ),
     "no data to evaluate on": (
         {"prepare": {"splits": ["train"]}, "evaluate": {"enabled": True}},
         ["evaluate.dataset: empty, and training has no validation set; set it, or train.valDataset"],
     ),
+    "an evaluation without a set that is split off, because the rows are streamed": (
+        {"evaluate": {"enabled": True}, "prepare": {"enabled": False}, "train": {"dataset": ["a/b"], "args": {"split_dataset_ratio": 0.1, "streaming": True, "max_steps": 9}}},
+        ["evaluate.dataset: empty, and training has no validation set; set it, or train.valDataset"],
+    ),
     "an adapter with full tuning": (
         {"train": {"args": {"tuner_type": "full", "lora_rank": 8}}},
         ["train.args.lora_rank: set, but train.args.tuner_type is full, which has no adapter; remove it, or use tuner_type: lora"],
+    ),
+    "null removes an argument and a variable wherever they stand": (
+        {
+            "train": {"args": {"tuner_type": "full", "lora_rank": None, "target_modules": None, "deepspeed": None}, "env": {"WANDB_API_KEY": None, "NNODES": None}},
+            "evaluate": {"args": {"model": None}},
+        },
+        [],
     ),
     "claims that several nodes cannot share": (
         {"train": {"nodes": 2}, "storage": {"outputs": {"accessMode": "ReadWriteOnce"}}},
@@ -240,7 +355,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "fabric.env.NODE_RANK: set, but the chart sets it from train.nodes; remove it here",
             "train.args.deepspeed: set, but the chart sets it from train.sharding; remove it here",
             "train.env.NNODES: set, but the chart sets it from train.nodes; remove it here",
-            "evaluate.args.adapters: set, but the chart sets it from the run directory; remove it here",
+            "evaluate.args.adapters: set, but the chart sets it from evaluate.model; remove it here",
         ],
     ),
     "nothing to export": (
@@ -279,8 +394,64 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a claim for one pod that two pods mount": (
         {"tensorboard": {"enabled": True}, "storage": {"outputs": {"accessMode": "ReadWriteOncePod"}}},
-        ["storage.outputs.accessMode: got ReadWriteOncePod, but tensorboard keeps the claim mounted, so training cannot mount it; use ReadWriteMany"],
+        ["storage.outputs.accessMode: got ReadWriteOncePod, but the pods of tensorboard, prepare, train mount the claim at the same time; use ReadWriteMany"],
     ),
+    "claims for one pod that a notebook mounts beside a server": (
+        {
+            "prepare": {"enabled": False},
+            "train": {"enabled": False},
+            "jupyter": {"enabled": True},
+            "serve": {"enabled": True, "model": "a/b"},
+            "storage": {"cache": {"accessMode": "ReadWriteOncePod"}, "outputs": {"accessMode": "ReadWriteOncePod"}},
+        },
+        [
+            "storage.cache.accessMode: got ReadWriteOncePod, but the pods of jupyter, serve mount the claim at the same time; use ReadWriteMany",
+            "storage.outputs.accessMode: got ReadWriteOncePod, but the pods of jupyter, serve mount the claim at the same time; use ReadWriteMany",
+        ],
+    ),
+    "a claim for one pod that each server mounts": (
+        {"prepare": {"enabled": False}, "train": {"enabled": False}, "serve": {"enabled": True, "model": "a/b", "replicas": 2}, "storage": {"cache": {"accessMode": "ReadWriteOncePod"}}},
+        ["storage.cache.accessMode: got ReadWriteOncePod, but the pods of serve, a second serve mount the claim at the same time; use ReadWriteMany"],
+    ),
+    "claims for one pod whose Jobs run one after the other": (
+        {"evaluate": {"enabled": True}, "export": {"enabled": True}, "sync": {"enabled": False}, "storage": {"cache": {"accessMode": "ReadWriteOncePod"}, "outputs": {"accessMode": "ReadWriteOncePod"}}},
+        [],
+    ),
+    "a cache for one pod beside TensorBoard, which does not mount it": (
+        {"tensorboard": {"enabled": True}, "storage": {"cache": {"accessMode": "ReadWriteOncePod"}}},
+        [],
+    ),
+    "a claim for one pod that a notebook alone mounts": (
+        {"prepare": {"dataset": ""}, "model": {"download": False}, "train": {"enabled": False}, "jupyter": {"enabled": True}, "storage": {"outputs": {"accessMode": "ReadWriteOncePod"}}},
+        [],
+    ),
+    "arguments that would change a run without a word, or publish a token": (
+        {
+            "train": {"args": dict.fromkeys(("resume_only_model", "ignore_data_skip", "no_load_optim", "no_load_rng", "auto_find_batch_size", "push_to_hub"), True) | {"hub_token": "hf_x"}},
+            "evaluate": {"args": {"hub_token": "hf_x"}},
+            "serve": {"args": {"hub_token": "hf_x"}},
+        },
+        [
+            "train.args.auto_find_batch_size: set, but ms-swift would lower the batch when memory runs out, so the effective batch would not be the one of the values; remove it, and lower train.batchSizePerGpu",
+            "train.args.hub_token: set, but a ConfigMap would show it to everyone who can read the namespace; remove it, and use huggingFace.tokenSecret",
+            "evaluate.args.hub_token: set, but a ConfigMap would show it to everyone who can read the namespace; remove it, and use huggingFace.tokenSecret",
+            "serve.args.hub_token: set, but a ConfigMap would show it to everyone who can read the namespace; remove it, and use huggingFace.tokenSecret",
+            "train.args.ignore_data_skip: set, but an interrupted run would train on its first rows again; remove it",
+            "train.args.no_load_optim: set, but an interrupted run would continue without its optimizer's state; remove it",
+            "train.args.no_load_rng: set, but an interrupted run would continue with other random numbers; remove it",
+            "train.args.push_to_hub: set, but training would upload while it runs, with a token that can write; remove it, and upload the export of the finished run",
+            "train.args.resume_only_model: set, but an interrupted run would continue without its optimizer's state; remove it",
+        ],
+    ),
+    "arguments that are refused, as ms-swift has them without a file": ({"train": {"args": {"push_to_hub": False, "ignore_data_skip": "false", "hub_token": None}}}, []),
+    "a DDP check with fewer samples than one step": (
+        {"train": {"nodes": 5}, "ddpCheck": {"enabled": True}, "storage": {"cache": {"accessMode": "ReadWriteMany"}}},
+        [
+            "train.effectiveBatchSize: 64 is not a multiple of 20 (1 per GPU x 4 GPUs x 5 nodes); use 60 or 80",
+            "ddpCheck.samples: got 4096, need at least 5120 for one step (256 per process x 20 processes); use more samples, or a smaller ddpCheck.batchSize",
+        ],
+    ),
+    "a disabled DDP check is not checked": ({"ddpCheck": {"samples": 1}}, []),
     "custom plug-ins and callbacks": ({"train": {"args": {"external_plugins": ["/outputs/p.py"], "callbacks": ["mine"]}}}, []),
 }  # fmt: skip
 
@@ -387,6 +558,8 @@ def test_arguments_that_the_chart_writes_are_refused_in_the_values(
                 written.setdefault((workload, "env"), set()).update(names)
             files = {} if component(manifest) == "serve" else manifest.get("data", {})
             for file, text in files.items():
+                if file == "run.yaml":  # what identifies the run, for people
+                    continue
                 args = yaml.safe_load(text)
                 for part, names in (("env", args.pop("ENV")), ("args", args)):
                     written.setdefault((Path(file).stem, part), set()).update(names)

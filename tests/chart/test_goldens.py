@@ -25,13 +25,20 @@ HASH = re.compile(r"\b[0-9a-f]{8}\b")
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def release(values: Path) -> str:
+    """Return a release name for a values file: no release has a dot."""
+    return values.stem.replace(".", "-")
+
+
 @pytest.mark.parametrize("values", EXPERIMENTS, ids=lambda path: path.stem)
 def test_every_experiment_renders_as_its_golden(run_helm: Helm, update_goldens: bool, values: Path) -> None:
-    command = ["template", values.stem, CHART, "-f", values, "--kube-version", "1.31"]
+    command = ["template", release(values), CHART, "-f", values, "--kube-version", "1.31"]
     rendered = {major: run_helm(*command, major=major) for major in (3, 4)}
     assert [done.returncode for done in rendered.values()] == [0, 0], [done.stderr for done in rendered.values()]
     assert rendered[3].stdout == rendered[4].stdout
-    notes = run_helm("install", values.stem, CHART, "-f", values, "--dry-run=client").stdout.partition("\nNOTES:\n")[2]
+    notes = run_helm("install", release(values), CHART, "-f", values, "--dry-run=client").stdout.partition(
+        "\nNOTES:\n"
+    )[2]
     for file, text in (
         (GOLDENS / f"{values.stem}.yaml", rendered[4].stdout),
         (GOLDENS / f"{values.stem}.notes.txt", notes),
@@ -45,7 +52,7 @@ def test_every_experiment_renders_as_its_golden(run_helm: Helm, update_goldens: 
 def test_every_cluster_file_changes_what_its_golden_lists(run_helm: Helm, update_goldens: bool, cluster: Path) -> None:
     sections = []
     for values in EXPERIMENTS:
-        command = ["template", values.stem, CHART, "-f", cluster, "-f", values, "--kube-version", "1.31"]
+        command = ["template", release(values), CHART, "-f", cluster, "-f", values, "--kube-version", "1.31"]
         done = run_helm(*command)
         assert done.returncode == 0, done.stderr
         own = (GOLDENS / f"{values.stem}.yaml").read_text(encoding="utf-8")
@@ -87,7 +94,7 @@ def flat(text: str) -> Iterator[tuple[str, str]]:
 
 
 def test_every_golden_has_its_values_file() -> None:
-    names = {path.name.partition(".")[0] for path in GOLDENS.iterdir() if path.is_file()}
+    names = {path.name.removesuffix(".yaml").removesuffix(".notes.txt") for path in GOLDENS.iterdir() if path.is_file()}
     assert names == {path.stem for path in EXPERIMENTS}
     assert {path.stem for path in (GOLDENS / "clusters").iterdir()} == {path.stem for path in CLUSTERS}
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
 
@@ -29,7 +31,20 @@ def test_the_ddp_check_has_the_processes_of_training_but_not_its_claims(render: 
     pod = spec["template"]["spec"]
     assert {volume["name"] for volume in pod["volumes"]} == {"tmp", "shm"}
     (container,) = pod["containers"]
-    assert container["command"] == ["vlm-sft", "ddp-check", "--gpus=4", "--processes=4", "--timeout-s=120"]
+    assert container["command"] == [
+        "vlm-sft",
+        "ddp-check",
+        "--gpus=4",
+        "--processes=4",
+        "--timeout-s=120",
+        "--samples=4096",
+        "--features=128",
+        "--classes=4",
+        "--epochs=2",
+        "--batch=256",
+        "--learning-rate=0.003",
+        "--seed=42",
+    ]
     env = {variable["name"]: variable.get("value") for variable in container["env"]}
     assert env == {
         "HOME": "/tmp",
@@ -70,3 +85,40 @@ def test_the_storage_check_mounts_both_claims(render: Render, everything: Path) 
     (container,) = hooks(render(everything))["x-storage-check"]["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["vlm-sft", "storage-check", "/cache", "/outputs"]
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/cache", "/outputs", "/tmp"}
+
+
+ALONE = {"prepare": {"enabled": False}, "train": {"enabled": False, "gpusPerNode": 4}, "ddpCheck": {"enabled": True}}
+
+
+def test_a_ddp_check_alone_is_the_only_object_and_takes_large_and_small_numbers(render: Render) -> None:
+    numbers = {"samples": 2000000, "batchSize": 100000, "learningRate": 1e-5, "seed": 0, "features": 1, "epochs": 1}
+    (job,) = render(ALONE, {"ddpCheck": numbers})
+    assert job["metadata"]["name"] == "x-ddp-check"
+    pod = job["spec"]["template"]["spec"]
+    assert {volume["name"] for volume in pod["volumes"]} == {"tmp", "shm"}
+    options = dict(option.lstrip("-").split("=") for option in pod["containers"][0]["command"][2:])
+    assert options == {
+        "gpus": "4",
+        "processes": "4",
+        "timeout-s": "120",
+        "samples": "2000000",
+        "features": "1",
+        "classes": "4",
+        "epochs": "1",
+        "batch": "100000",
+        "learning-rate": "0.00001",
+        "seed": "0",
+    }
+
+
+@pytest.mark.parametrize("workload", ["prepare", "train", "jupyter", "serve", "tensorboard", "sync"])
+def test_any_other_workload_brings_the_claims_back(render: Render, everything: Path, workload: str) -> None:
+    workloads = ("prepare", "train", "evaluate", "jupyter", "export", "serve", "tensorboard", "sync")
+    off = {name: {"enabled": False} for name in workloads}
+    rows = {"train": {"dataset": ["a/b"]}}
+    found = {m["kind"] for m in render(everything, off, rows)}
+    assert "PersistentVolumeClaim" not in found
+    manifests = render(everything, off, rows, {workload: {"enabled": True}})
+    claims = {m["metadata"]["name"] for m in manifests if m["kind"] == "PersistentVolumeClaim"}
+    assert claims == {"x-cache", "x-outputs"}
+    assert hooks(manifests).keys() == {"x-ddp-check", "x-storage-check"}

@@ -81,6 +81,36 @@ def test_training_without_predecessor_is_in_its_queue_at_once(render: Render, ev
     assert holds(render(everything, off, {"kueue": {**KUEUE, "hold": hold}}))["train"] == (QUEUE, {}, None)
 
 
+@pytest.mark.parametrize(
+    ("prepare", "by"), [({}, "prepare"), ({"shards": 2}, "convert"), ({"enabled": False}, None)], ids=str
+)
+def test_the_preparation_releases_the_evaluation_of_another_model(
+    render: Render, everything: Path, prepare: dict[str, Any], by: str | None
+) -> None:
+    storage = {name: {"accessMode": "ReadWriteMany"} for name in ("cache", "outputs")}
+    alone = {
+        "train": {"enabled": False},
+        "export": {"enabled": False},
+        "evaluate": {"model": "/cache/model", "dataset": ["/cache/rows.jsonl"]},
+    }
+    manifests = render(everything, alone, {"prepare": prepare, "storage": storage})
+    assert holds(manifests)["evaluate"] == ({}, {}, by is not None or None)
+    job = next(
+        m["metadata"]["name"]
+        for m in manifests
+        if m["metadata"]["name"].startswith("x-evaluate-") and m["kind"] == "Job"
+    )
+    releases = {
+        component: container["command"][2]
+        for m in manifests
+        if m["kind"] == "Job"
+        and (component := m["metadata"]["labels"]["app.kubernetes.io/component"]) in ("prepare", "convert")
+        for container in m["spec"]["template"]["spec"]["containers"]
+        if container["name"] == "release"
+    }
+    assert releases.get(by or "") == (f"job/{job}" if by else None)
+
+
 SHARDS = Path(__file__).parents[1] / "data" / "chart" / "shards.yaml"
 
 

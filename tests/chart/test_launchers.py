@@ -152,7 +152,7 @@ def test_the_release_command_and_its_role_name_the_training_object(
 
 @pytest.mark.parametrize("launcher", ["jobset", "trainjob"])
 def test_the_longest_pod_name_fits(render: Render, everything: Path, launcher: str) -> None:
-    nodes = {"train": {"nodes": 1000, "effectiveBatchSize": None}}
+    nodes = {"train": {"nodes": 1000, "effectiveBatchSize": None}, "ddpCheck": {"enabled": False}}
     name = training(render, everything, launcher, nodes, release="a" * 40)["metadata"]["name"]
     assert len(f"{name}-node-0-999-abcde") == 63
     other = training(render, everything, launcher, nodes, release=f"{'a' * 39}b")["metadata"]["name"]

@@ -54,9 +54,13 @@ Job = dict[str, Any]
 
 @contextmanager
 def cluster(
-    jobs: dict[str, Job], kubeconfig: Path, queues: tuple[str, ...] = (), more: dict[str, list[str]] | None = None
+    jobs: dict[str, Job],
+    kubeconfig: Path,
+    queues: tuple[str, ...] = (),
+    more: dict[str, list[str]] | None = None,
+    claims: tuple[str, ...] = (),
 ) -> Iterator[None]:
-    """Serve these Jobs, LocalQueues and `more` APIs like the Kubernetes API; write the kubeconfig."""
+    """Serve these Jobs, LocalQueues, claims and `more` APIs like the Kubernetes API; write the kubeconfig."""
 
     answers = discovery({**KINDS, **(more or {})})
 
@@ -70,6 +74,9 @@ def cluster(
                 found["metadata"] = merged({"name": name, **OWNED}, jobs[name].get("metadata", {}))
             elif folder.endswith("/namespaces/default/localqueues") and name in queues:
                 found = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "LocalQueue", "metadata": {"name": name}}
+            elif folder.endswith("/namespaces/default/persistentvolumeclaims") and name in claims:
+                metadata = {"name": name, **OWNED}
+                found = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata}
             body = json.dumps(
                 found or {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}
             ).encode()
@@ -264,6 +271,17 @@ def on_the_cluster(
     """Render like `helm upgrade`, with the answers of the cluster in `folder`'s kubeconfig."""
     command = ["template", "x", CHART, "-f", values, *options, "--dry-run=server", "--disable-openapi-validation"]
     return run_helm(*command, major=major, env={"KUBECONFIG": str(folder / "kubeconfig")})
+
+
+def test_claims_that_exist_stay_when_only_the_ddp_check_is_left(run_helm: Helm, tmp_path: Path) -> None:
+    values = CHART.parents[1] / "values" / "ddp-check.yaml"
+    kept = ["--set", "storage.cache.keep=false,storage.outputs.keep=false"]
+    for claims, expected in (((), {"Job": 1}), (("x-outputs",), {"PersistentVolumeClaim": 2, "Job": 2})):
+        with cluster({}, tmp_path / "kubeconfig", claims=claims):
+            done = on_the_cluster(run_helm, values, tmp_path, 4, kept)
+        assert done.returncode == 0, done.stderr
+        kinds = [manifest["kind"] for manifest in yaml.safe_load_all(done.stdout) if manifest]
+        assert {kind: kinds.count(kind) for kind in kinds} == expected
 
 
 def rendered(

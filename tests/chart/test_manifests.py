@@ -327,7 +327,8 @@ def test_the_failure_policy_distinguishes_eviction_config_errors_and_stops(rende
 
 def test_nodes_use_the_dns_name_of_the_first_pod(render: Render, everything: Path) -> None:
     release = "a" * 40
-    manifests = render(everything, {"train": {"nodes": 1000, "effectiveBatchSize": None}}, release=release)
+    check = {"ddpCheck": {"samples": 2000000}}
+    manifests = render(everything, {"train": {"nodes": 1000, "effectiveBatchSize": None}}, check, release=release)
     job = next(m for m in manifests if m["kind"] == "Job" and "-train-" in m["metadata"]["name"])
     service = next(m for m in manifests if m["kind"] == "Service" and m["metadata"]["name"].endswith("-train"))
     assert (job["spec"]["completionMode"], job["spec"]["completions"], job["spec"]["parallelism"]) == (

@@ -29,12 +29,14 @@ def names(manifests: list[Manifest]) -> dict[str, str]:
 # releases; training contains the names of evaluation and export.
 CHANGES = [
     ({"train": {"args": {"learning_rate": 2.0e-4}}}, {"run", "train", "prepare", "evaluate", "export"}),
+    ({"train": {"args": {"logging_steps": 1}}}, {"train", "prepare"}),
     ({"train": {"env": {"IMAGE_MAX_TOKEN_NUM": 1024}}}, {"run", "train", "prepare", "evaluate", "export"}),
     ({"train": {"resources": {"limits": {"memory": "96Gi"}}}}, {"train", "prepare"}),
     ({"train": {"terminationGracePeriodSeconds": 900}}, {"train", "prepare"}),
     ({"gpu": {"nodeSelector": {"gpu": "h100"}}}, {"train", "prepare", "evaluate", "export", "jupyter"}),
     ({"image": {"tag": "0.2.0"}}, {"train", "prepare", "evaluate", "export", "jupyter"}),
     ({"evaluate": {"args": {"max_new_tokens": 8}}}, {"evaluate", "train", "prepare"}),
+    ({"evaluate": {"task": "fire"}}, {"evaluate", "train", "prepare"}),
     ({"export": {"resources": {"limits": {"memory": "96Gi"}}}}, {"export", "train", "prepare"}),
     ({"serve": {"model": "org/model"}, "sync": {"schedule": "@daily"}}, set()),
     ({"prepare": {"resources": {"limits": {"memory": "9Gi"}}}}, {"prepare"}),
@@ -73,6 +75,14 @@ def test_a_release_name_may_be_a_yaml_boolean_or_null(render: Render, everything
     manifests = render(everything, {"networkPolicy": {"enabled": True}}, release=release)
     assert {m["metadata"]["labels"]["app.kubernetes.io/instance"] for m in manifests} == {release}
     assert all(m["metadata"]["name"].startswith(release) for m in manifests)
+
+
+def test_a_longer_run_is_evaluated_and_exported_again(render: Render, everything: Path) -> None:
+    def of(**args: Any) -> dict[str, str]:
+        return names(render(everything, {"train": {"args": args}}))
+
+    before, after = (of(lr_scheduler_type="constant", max_steps=steps) for steps in (10, 20))
+    assert {name for name in before if before[name] != after[name]} == {"train", "prepare", "evaluate", "export"}
 
 
 def test_jupyter_does_not_change_the_names_of_the_experiment(render: Render, everything: Path) -> None:

@@ -48,12 +48,12 @@ def values_with(texts: dict[str, str]) -> dict[str, Any]:
             "commands": [["vlm-sft", texts["command"]]],
             "input": texts["input"] or "x",
             "systemPrompt": texts["systemPrompt"],
-            "imageRoots": ["/" + texts["imageRoot"]],
+            "imageRoots": ["/cache/" + texts["imageRoot"]],
             "sources": ["coco", texts["source"] or "x"],
         },
         "train": {
-            "dataset": ["/" + texts["dataset"]],
-            "valDataset": ["/" + texts["valDataset"]],
+            "dataset": ["/cache/" + texts["dataset"]],
+            "valDataset": ["/cache/" + texts["valDataset"]],
             "args": {
                 "system": texts["arg"],
                 "new_special_tokens": [texts["item"]],
@@ -61,7 +61,7 @@ def values_with(texts: dict[str, str]) -> dict[str, Any]:
             },
             "env": {"TEXT": texts["env"]},
         },
-        "evaluate": {"dataset": ["/" + texts["evalDataset"]], "args": {"system": texts["evalArg"]}},
+        "evaluate": {"dataset": ["/cache/" + texts["evalDataset"]], "args": {"system": texts["evalArg"]}},
         "scheduling": {
             "nodeSelector": {"label": texts["label"]},
             "tolerations": [{"key": "k", "value": texts["taint"]}],
@@ -132,9 +132,9 @@ def test_five_thousand_generated_strings_arrive_intact(render: Render, everythin
     alphabet = "".join(NASTY) + "".join(chr(dice.randrange(0x20, 0xD800)) for _ in range(2000))
     texts = ["".join(dice.choices(alphabet, k=dice.randint(1, 40))) for _ in range(560)]
     named = {f"NAME_{index}": text for index, text in enumerate(texts)}
-    paths = [f"/{text}" for text in texts]  # another text would be a dataset on the hub
+    paths = [f"/cache/{text}" for text in texts]  # another text would be a dataset on the hub
     values = {
-        "prepare": {"commands": [["vlm-sft", *texts]], "imageRoots": ["/" + text for text in texts]},
+        "prepare": {"commands": [["vlm-sft", *texts]], "imageRoots": ["/cache/" + text for text in texts]},
         "train": {"dataset": paths, "valDataset": paths, "args": {"new_special_tokens": texts}, "env": named},
         "evaluate": {"dataset": paths},
         "scheduling": {"nodeSelector": named, "tolerations": [{"key": "k", "value": text} for text in texts]},
@@ -149,12 +149,15 @@ def test_five_thousand_generated_strings_arrive_intact(render: Render, everythin
     variables = {v["name"]: v.get("value", "") for v in pod["containers"][0]["env"]}
     arrived = [
         [as_kubernetes_reads(word) for word in steps["command-0"]["command"]][1:],
-        [root.removeprefix("/") for option, root in itertools.pairwise(words) if option == "--image-root"],
-        [path.removeprefix("/") for path in config["dataset"]],
-        [path.removeprefix("/") for path in config["val_dataset"]],
+        [root.removeprefix("/cache/") for option, root in itertools.pairwise(words) if option == "--image-root"],
+        [path.removeprefix("/cache/") for path in config["dataset"]],
+        [path.removeprefix("/cache/") for path in config["val_dataset"]],
         config["new_special_tokens"],
         [config["ENV"][name] for name in named],
-        [path[1:] for path in yaml.safe_load(maps["evaluate"]["data"]["evaluate.yaml"])["val_dataset"]],
+        [
+            path.removeprefix("/cache/")
+            for path in yaml.safe_load(maps["evaluate"]["data"]["evaluate.yaml"])["val_dataset"]
+        ],
         [pod["nodeSelector"][name] for name in named],
         [toleration["value"] for toleration in pod["tolerations"] if toleration["key"] == "k"],
         [as_kubernetes_reads(variables[f"FABRIC_{name}"]) for name in named],

@@ -106,9 +106,9 @@ def schemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def test_the_schema_has_only_known_keywords() -> None:
     known = {
-        "$ref", "$schema", "additionalProperties", "allOf", "definitions", "description", "enum", "examples", "if",
-        "items", "maximum", "minItems", "minLength", "minimum", "pattern", "properties", "propertyNames", "required",
-        "then", "title", "type", "uniqueItems",
+        "$ref", "$schema", "additionalProperties", "allOf", "definitions", "description", "enum", "examples",
+        "exclusiveMinimum", "if", "items", "maximum", "minItems", "minLength", "minimum", "pattern", "properties",
+        "propertyNames", "required", "then", "title", "type", "uniqueItems",
     }  # fmt: skip
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     assert {keyword for schema in schemas(SCHEMA) for keyword in schema} == known
@@ -118,6 +118,9 @@ def test_the_schema_allows_other_keys_only_in_passed_through_maps() -> None:
     objects = {".".join(key): part["additionalProperties"] for key, part in KEYS.items() if part["type"] == "object"}
     assert {key for key, rest in objects.items() if rest is True} == {"global", "gpu.affinity", "scheduling.affinity"}
     assert {key for key, rest in objects.items() if isinstance(rest, dict)} == {
+        "extraEnv",
+        "podLabels",
+        "podAnnotations",
         "fabric.env",
         "fabric.resources",
         "gpu.nodeSelector",

@@ -60,6 +60,9 @@
 {{- if gt (int $parallel.sequence) 1 }}
 {{- $problems = append $problems (printf "train.parallel.sequence: got %d, but train.backend megatron splits rows by context; use train.parallel.context, or train.backend: swift" (int $parallel.sequence)) }}
 {{- end }}
+{{- if has $train.logBatches (list "first-last" "all") }}
+{{- $problems = append $problems (printf "train.logBatches: got %s, but train.backend megatron builds its batches elsewhere; use none, or train.backend: swift" $train.logBatches) }}
+{{- end }}
 {{- if ne $train.sharding "ddp" }}
 {{- $problems = append $problems (printf "train.sharding: got %s, but train.backend megatron shards with its own optimizer; use ddp, or train.backend: swift" $train.sharding) }}
 {{- end }}

@@ -3,8 +3,8 @@
 
 {{- define "vlm-sft.check" -}}
 {{- $problems := list }}
-{{- $root := dict "Values" (include "vlm-sft.checkable" . | fromJson) "Release" .Release "Capabilities" .Capabilities }}
-{{- range list "release" "image" "model" "batch" "parallel" "data" "prepare" "shards" "backend" "storage" "workloads" "resources" "owned" "cluster" }}
+{{- $root := dict "Values" (include "vlm-sft.checkable" . | fromJson) "Release" .Release "Capabilities" .Capabilities "Files" .Files }}
+{{- range list "release" "image" "model" "batch" "parallel" "data" "evaluate" "prepare" "shards" "backend" "pods" "trackers" "best" "storage" "extra" "paths" "workloads" "resources" "owned" "cluster" }}
 {{- range (include (printf "vlm-sft.check.%s" .) $root | fromJsonArray) }}{{ $problems = append $problems . }}{{ end }}
 {{- end }}
 {{- if $problems }}{{ fail (printf "\n%s" (join "\n" $problems)) }}{{ end }}
@@ -14,13 +14,13 @@
      refuses these; with --skip-schema-validation they must not hide the messages of the checks. */}}
 {{- define "vlm-sft.checkable" -}}
 {{- $values := deepCopy .Values }}
-{{- $maps := list "image" "model" "huggingFace" "huggingFace.tokenSecret" "storage" "storage.cache" "storage.outputs" "kueue" "fabric" "fabric.env" }}
-{{- range list "prepare" "train" "evaluate" "jupyter" "ddpCheck" "export" "serve" "tensorboard" "sync" }}
+{{- $maps := list "image" "model" "huggingFace" "huggingFace.tokenSecret" "storage" "storage.cache" "storage.outputs" "kueue" "fabric" "fabric.env" "extraEnv" "podLabels" "podAnnotations" "caCertificates" "serviceAccount" "networkPolicy" }}
+{{- range list "prepare" "train" "evaluate" "jupyter" "dataPod" "ddpCheck" "export" "serve" "tensorboard" "sync" }}
 {{- $maps = concat $maps (list . (printf "%s.resources" .) (printf "%s.resources.requests" .) (printf "%s.resources.limits" .)) }}
 {{- end }}
-{{- $maps = concat $maps (list "prepare.volcano" "prepare.geo3k" "prepare.oasst1" "train.parallel" "train.args" "train.env" "evaluate.args" "evaluate.env" "serve.args" "sync.env") }}
+{{- $maps = concat $maps (list "prepare.volcano" "prepare.geo3k" "prepare.oasst1" "train.parallel" "train.trackers" "train.args" "train.env" "evaluate.args" "evaluate.env" "evaluate.teacher" "serve.args" "sync.env") }}
 {{- $strings := list "image.tag" "model.id" "kueue.priorityClass" "kueue.hold" "prepare.dataset" "prepare.layout" "prepare.loss" }}
-{{- $strings = concat $strings (list "train.accelerator" "train.launcher" "train.sharding" "train.backend" "serve.engine") }}
+{{- $strings = concat $strings (list "train.accelerator" "train.launcher" "train.sharding" "train.backend" "serve.engine" "evaluate.model" "evaluate.task" "evaluate.engine") }}
 {{- $strings = concat $strings (list "storage.cache.accessMode" "storage.outputs.accessMode" "prepare.input" "prepare.outputDir" "prepare.volcano.as") }}
 {{- range $key := concat $maps $strings }}
 {{- $path := splitList "." $key }}
@@ -30,6 +30,8 @@
 {{- $_ := set $section (last $path) (has $key $maps | ternary dict "") }}
 {{- end }}
 {{- end }}
+{{- $_ := set $values "extraEnvFrom" (kindIs "slice" $values.extraEnvFrom | ternary $values.extraEnvFrom list) }}
+{{- $_ := set $values.storage "extra" (kindIs "slice" (get $values.storage "extra") | ternary (get $values.storage "extra") list) }}
 {{- range $key := list "prepare.splits" "prepare.imageRoots" "train.dataset" "train.valDataset" "evaluate.dataset" }}
 {{- $path := splitList "." $key }}
 {{- $section := get $values (first $path) }}
@@ -59,16 +61,18 @@
 {{- define "vlm-sft.check.model" -}}
 {{- $problems := list }}
 {{- $model := .Values.model }}
+{{- $id := $model.id }}
+{{- if not .Values.train.enabled }}{{ $id = .Values.evaluate.model | default $id }}{{ end }}
 {{- $needed := or .Values.train.enabled .Values.evaluate.enabled }}
-{{- if and $needed (not $model.id) }}
+{{- if and .Values.train.enabled (not $model.id) }}
 {{- $problems = append $problems "model.id: empty, need a hub id or a path; e.g. Qwen/Qwen3-VL-8B-Instruct" }}
 {{- end }}
 {{- if and $model.gated (not .Values.huggingFace.tokenSecret.name) }}
 {{- $problems = append $problems (printf "huggingFace.tokenSecret.name: empty, and %s is gated; name a secret that holds a Hugging Face token" $model.id) }}
 {{- end }}
 {{- $downloaded := and .Values.prepare.enabled $model.download }}
-{{- if and $needed .Values.offline $model.id (not (hasPrefix "/" $model.id)) (not $downloaded) }}
-{{- $problems = append $problems (printf "offline: true, but %s is not downloaded; set model.id to a path, or model.download and prepare.enabled to true" $model.id) }}
+{{- if and $needed .Values.offline $id (not (hasPrefix "/" $id)) (not $downloaded) }}
+{{- $problems = append $problems (printf "offline: true, but %s is not downloaded; set %s to a path, or model.download and prepare.enabled to true" $id (eq $id $model.id | ternary "model.id" "evaluate.model")) }}
 {{- end }}
 {{- if .Values.offline }}
 {{- range include "vlm-sft.namedDatasets" . | fromJsonArray | uniq }}
@@ -123,10 +127,56 @@
 {{- end }}
 {{- if .Values.evaluate.enabled }}
 {{- $datasets := include "vlm-sft.datasets" . | fromJson }}
-{{- if not .Values.train.enabled }}
-{{- $problems = append $problems "evaluate.enabled: true, but train.enabled is false, so there is no run to evaluate; set train.enabled to true" }}
-{{- else if not (or .Values.evaluate.dataset $datasets.val_dataset) }}
-{{- $problems = append $problems "evaluate.dataset: empty, and training has no validation set; set it, or train.valDataset" }}
+{{- $evaluate := .Values.evaluate }}
+{{- if and .Values.train.enabled $evaluate.model }}
+{{- $problems = append $problems (printf "evaluate.model: got %s, but train.enabled is true and the trained run is evaluated; remove it, or set train.enabled to false" $evaluate.model) }}
+{{- else if not (or .Values.train.enabled $evaluate.model) }}
+{{- $problems = append $problems "evaluate.model: empty, and train.enabled is false, so there is no run to evaluate; name a hub id, a model folder, an adapter or a run directory, or set train.enabled to true" }}
+{{- else if not (or $evaluate.dataset $datasets.val_dataset (include "vlm-sft.splitSet" .)) }}
+{{- $problems = append $problems (printf "evaluate.dataset: empty, and %s has no validation set; set it, or %s" (eq .Values.train.enabled true | ternary "training" "the preparation") (eq .Values.train.enabled true | ternary "train.valDataset" "add test or validation to prepare.splits")) }}
+{{- end }}
+{{- range $name, $use := dict "cache" "read the model" "outputs" "write answers" }}
+{{- $claim := index $.Values.storage $name }}
+{{- if and (gt (int $evaluate.shards) 1) (not $claim.existingClaim) (ne $claim.accessMode "ReadWriteMany") }}
+{{- $problems = append $problems (printf "storage.%s.accessMode: got %s, but %d pods %s (evaluate.shards); use ReadWriteMany, or evaluate.shards: 1" $name $claim.accessMode (int $evaluate.shards) $use) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{/* The task of an evaluation, its teacher, and the curve during training. */}}
+{{- define "vlm-sft.check.evaluate" -}}
+{{- $problems := list }}
+{{- $train := .Values.train }}
+{{- $evaluate := .Values.evaluate }}
+{{- $teacher := $evaluate.teacher }}
+{{- if $evaluate.enabled }}
+{{- if eq $evaluate.task "fire-free" }}
+{{- range list "address" "model" }}
+{{- if not (get $teacher .) }}
+{{- $problems = append $problems (printf "evaluate.teacher.%s: empty, but evaluate.task fire-free is a dialogue with a teacher; set it, or use evaluate.task: fire" .) }}
+{{- end }}
+{{- end }}
+{{- if eq $evaluate.engine "infer" }}
+{{- $problems = append $problems "evaluate.engine: got infer, but evaluate.task fire-free needs a server for each turn; use deploy or vllm" }}
+{{- end }}
+{{- else if $teacher.address }}
+{{- $problems = append $problems (printf "evaluate.teacher.address: got %s, but evaluate.task %s needs no teacher; remove it, or use evaluate.task: fire-free" $teacher.address $evaluate.task) }}
+{{- end }}
+{{- end }}
+{{- if and $train.enabled (int $evaluate.everySteps) }}
+{{- $steps := int $evaluate.everySteps }}
+{{- if has $evaluate.task (list "fire-free" "loss") }}
+{{- $problems = append $problems (printf "evaluate.everySteps: got %d, but evaluate.task %s cannot run during training; use 0 (validation logs the loss), or another task" $steps $evaluate.task) }}
+{{- end }}
+{{- if ne $train.backend "swift" }}
+{{- $problems = append $problems (printf "evaluate.everySteps: got %d, but train.backend %s cannot generate during training; use 0, or train.backend: swift" $steps $train.backend) }}
+{{- else if eq $train.sharding "fsdp2" }}
+{{- $problems = append $problems (printf "evaluate.everySteps: got %d, but train.sharding fsdp2 cannot generate during training; use 0, or train.sharding: zero3" $steps) }}
+{{- end }}
+{{- if not (include "vlm-sft.datasets" . | fromJson).val_dataset }}
+{{- $problems = append $problems (printf "evaluate.everySteps: got %d, but training has no validation set; set train.valDataset, or use 0" $steps) }}
 {{- end }}
 {{- end -}}
 {{ $problems | toJson }}
@@ -212,9 +262,69 @@
 {{- end }}
 {{- end }}
 {{- if eq (toString (get $train.args "tuner_type")) "full" }}
-{{- range $name, $_ := $train.args }}
+{{- range $name, $_ := include "vlm-sft.given" $train.args | fromJson }}
 {{- if or (hasPrefix "lora_" $name) (eq $name "target_modules") }}
 {{- $problems = append $problems (printf "train.args.%s: set, but train.args.tuner_type is full, which has no adapter; remove it, or use tuner_type: lora" $name) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{/* Trackers, and secrets in clear text: train.env and evaluate.env are stored in a ConfigMap. */}}
+{{- define "vlm-sft.check.trackers" -}}
+{{- $problems := list }}
+{{- $train := .Values.train }}
+{{- $secret := $train.trackers.secretName }}
+{{- if and $secret (eq $train.launcher "trainjob") }}
+{{- $problems = append $problems (printf "train.trackers.secretName: got %s, but a TrainJob cannot take its variables from a Secret; use train.launcher: jobset, or put envFrom into the training runtime and leave this empty" $secret) }}
+{{- end }}
+{{- $env := include "vlm-sft.given" $train.env | fromJson }}
+{{- if eq (include "vlm-sft.swanlabMode" .) "local" }}{{ $_ := set $env "SWANLAB_MODE" "local" }}{{ end }}
+{{- $named := include "vlm-sft.trackers" . | fromJsonArray }}
+{{- $checked := and $train.enabled (not $secret) (ne $train.launcher "trainjob") }}
+{{- range $tracker, $needs := include "vlm-sft.trackerTable" . | fromYaml }}
+{{- if and $checked (has $tracker $named) (not (hasKey $env $needs.key)) (not (hasKey $env ($needs.mode | default $needs.key))) }}
+{{- $problems = append $problems (printf "train.trackers.secretName: empty, but train.args.report_to has %s, which needs %s; name a secret with that key, or set train.%s" $tracker $needs.key $needs.without) }}
+{{- end }}
+{{- end }}
+{{- range $name := list "swanlab_token" "swanlab_secret" }}
+{{- if get $train.args $name }}
+{{- $problems = append $problems (printf "train.args.%s: a secret, which a ConfigMap must not hold; put it into the secret that train.trackers.secretName names" $name) }}
+{{- end }}
+{{- end -}}
+{{ $problems | toJson }}
+{{- end }}
+
+{{/* train.keepBest: every evaluation needs a checkpoint. ms-swift's defaults: save_strategy steps, save_steps 500, and both of
+     evaluation as those of saving. */}}
+{{- define "vlm-sft.check.best" -}}
+{{- $problems := list }}
+{{- $train := .Values.train }}
+{{- $args := include "vlm-sft.given" $train.args | fromJson }}
+{{- if and $train.enabled $train.keepBest }}
+{{- if not (or (include "vlm-sft.datasets" . | fromJson).val_dataset (get $args "split_dataset_ratio")) }}
+{{- $problems = append $problems "train.keepBest: true, but there is no validation data; set train.valDataset, prepare a split test or validation, or set train.args.split_dataset_ratio" }}
+{{- end }}
+{{- if eq (toString (get $args "create_checkpoint_symlink")) "true" }}
+{{- $problems = append $problems "train.args.create_checkpoint_symlink: true, but train.keepBest makes the link `best`; remove it" }}
+{{- end }}
+{{- if eq (toString (get $args "save_total_limit")) "1" }}
+{{- $problems = append $problems "train.args.save_total_limit: got 1, but train.keepBest keeps two checkpoints, the best and the last; use 2 or more" }}
+{{- end }}
+{{- $save := toString (get $args "save_strategy" | default "steps") }}
+{{- $evaluate := toString (get $args "eval_strategy" | default $save) }}
+{{- $saveSteps := get $args "save_steps" | default 500 | float64 }}
+{{- $evalSteps := get $args "eval_steps" | default $saveSteps | float64 }}
+{{- if not (has $save (list "steps" "epoch")) }}
+{{- $problems = append $problems (printf "train.args.save_strategy: got %s, but train.keepBest needs a checkpoint of each evaluation; use steps or epoch" $save) }}
+{{- else if ne $evaluate $save }}
+{{- $problems = append $problems (printf "train.args.eval_strategy: got %s, but train.keepBest needs a checkpoint of each evaluation; use %s, as train.args.save_strategy" $evaluate $save) }}
+{{- else if and (eq $save "steps") (ne $saveSteps $evalSteps) (or (lt $saveSteps 1.0) (lt $evalSteps 1.0)) }}
+{{- $problems = append $problems (printf "train.args.eval_steps: got %s, but train.keepBest needs a checkpoint of each evaluation; use %s, as train.args.save_steps" (toJson $evalSteps) (toJson $saveSteps)) }}
+{{- else if and (eq $save "steps") (ge $saveSteps 1.0) }}
+{{- if mod (int64 $evalSteps) (int64 $saveSteps) }}
+{{- $problems = append $problems (printf "train.args.eval_steps: got %s, but train.keepBest needs a checkpoint of each evaluation; use a multiple of %s (train.args.save_steps), or change that" (toJson $evalSteps) (toJson $saveSteps)) }}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -229,8 +339,29 @@
 {{- if and $.Values.train.enabled (gt $nodes 1) (not $claim.existingClaim) (ne $claim.accessMode "ReadWriteMany") }}
 {{- $problems = append $problems (printf "storage.%s.accessMode: got %s, but %d nodes %s; use ReadWriteMany, or train.nodes: 1" $name $claim.accessMode $nodes $use) }}
 {{- end }}
+{{- $pods := include "vlm-sft.podsAtOnce" (dict "root" $ "claim" $name) | fromJsonArray }}
+{{- if and (not $claim.existingClaim) (eq $claim.accessMode "ReadWriteOncePod") (gt (len $pods) 1) }}
+{{- $problems = append $problems (printf "storage.%s.accessMode: got ReadWriteOncePod, but the pods of %s mount the claim at the same time; use ReadWriteMany" $name (join ", " $pods)) }}
+{{- end }}
 {{- end -}}
 {{ $problems | toJson }}
+{{- end }}
+
+{{/* Workloads whose pods mount a claim at the same time, as JSON. Jobs run one after the other, so they count only beside a
+     workload that runs all the time.
+     Usage: {{ include "vlm-sft.podsAtOnce" (dict "root" $ "claim" "cache") }} */}}
+{{- define "vlm-sft.podsAtOnce" -}}
+{{- $values := .root.Values }}
+{{- $keep := list }}
+{{- range concat (list "jupyter" "dataPod" "serve") (eq .claim "outputs" | ternary (list "sync" "tensorboard") list) }}
+{{- if (index $values .).enabled }}{{ $keep = append $keep . }}{{ end }}
+{{- end }}
+{{- if and $values.serve.enabled (gt (int (get $values.serve "replicas")) 1) }}{{ $keep = append $keep "a second serve" }}{{ end }}
+{{- $jobs := list }}
+{{- range list "prepare" "train" "evaluate" "export" }}
+{{- if and (index $values .).enabled (or (ne . "prepare") (include "vlm-sft.prepare.runs" $.root)) }}{{ $jobs = append $jobs . }}{{ end }}
+{{- end -}}
+{{ concat $keep (empty $keep | ternary list $jobs) | toJson }}
 {{- end }}
 
 {{- define "vlm-sft.check.workloads" -}}
@@ -260,11 +391,11 @@
 {{- $problems = append $problems (printf "sync.env.%s: named like a secret, which a values file must not hold; put it into the secret that sync.secretName names" $name) }}
 {{- end }}
 {{- end }}
-{{- $outputs := .Values.storage.outputs }}
-{{- range $name := list "serve" "tensorboard" }}
-{{- if and (index $.Values $name).enabled $.Values.train.enabled (not $outputs.existingClaim) (eq $outputs.accessMode "ReadWriteOncePod") }}
-{{- $problems = append $problems (printf "storage.outputs.accessMode: got ReadWriteOncePod, but %s keeps the claim mounted, so training cannot mount it; use ReadWriteMany" $name) }}
-{{- end }}
+{{- $check := .Values.ddpCheck }}
+{{- $processes := mul (int .Values.train.gpusPerNode) (int .Values.train.nodes) }}
+{{- $step := mul (int (get $check "batchSize")) $processes }}
+{{- if and $check.enabled (lt (int (get $check "samples")) (int $step)) }}
+{{- $problems = append $problems (printf "ddpCheck.samples: got %d, need at least %d for one step (%d per process x %d processes); use more samples, or a smaller ddpCheck.batchSize" (int (get $check "samples")) $step (int (get $check "batchSize")) $processes) }}
 {{- end -}}
 {{ $problems | toJson }}
 {{- end }}
@@ -294,7 +425,7 @@
 
 {{- define "vlm-sft.check.resources" -}}
 {{- $problems := list }}
-{{- range $workload := list "prepare" "train" "evaluate" "jupyter" "ddpCheck" "export" "serve" "tensorboard" "sync" }}
+{{- range $workload := list "prepare" "train" "evaluate" "jupyter" "dataPod" "ddpCheck" "export" "serve" "tensorboard" "sync" }}
 {{- $values := index $.Values $workload }}
 {{- $limits := $values.resources.limits }}
 {{- if $values.enabled }}
@@ -344,6 +475,17 @@ ddp_backend: train.accelerator
 use_hf: model.id
 {{- end }}
 
+{{/* Arguments of training that no values file should have, with the reason and the way out; false is what ms-swift does anyway. */}}
+{{- define "vlm-sft.refusedArguments" -}}
+resume_only_model: an interrupted run would continue without its optimizer's state; remove it
+ignore_data_skip: an interrupted run would train on its first rows again; remove it
+no_load_optim: an interrupted run would continue without its optimizer's state; remove it
+no_load_rng: an interrupted run would continue with other random numbers; remove it
+auto_find_batch_size: ms-swift would lower the batch when memory runs out, so the effective batch would not be the one of the values; remove it, and lower train.batchSizePerGpu
+push_to_hub: training would upload while it runs, with a token that can write; remove it, and upload the export of the finished run
+hub_token: a ConfigMap would show it to everyone who can read the namespace; remove it, and use huggingFace.tokenSecret
+{{- end }}
+
 {{- define "vlm-sft.ownedVariables" -}}
 NPROC_PER_NODE: train.gpusPerNode
 NNODES: train.nodes
@@ -378,18 +520,30 @@ tensor-parallel-size: serve.gpus
 
 {{- define "vlm-sft.check.owned" -}}
 {{- $problems := list }}
+{{- range $name, $why := (include "vlm-sft.refusedArguments" . | fromYaml) }}
+{{- range list "train" "evaluate" "serve" }}
+{{- if and (or (eq . "train") (eq $name "hub_token")) (get (index $.Values .).args $name) (ne (get (index $.Values .).args $name | toString) "false") }}
+{{- $problems = append $problems (printf "%s.args.%s: set, but %s" . $name $why) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $name, $key := (include "vlm-sft.ownedVariables" $ | fromYaml) }}
+{{- if hasKey $.Values.extraEnv $name }}
+{{- $problems = append $problems (printf "extraEnv.%s: set, but the chart sets it from %s; remove it here" $name $key) }}
+{{- end }}
+{{- end }}
 {{- $owned := dict "train.args" "vlm-sft.ownedArguments" "train.env" "vlm-sft.ownedVariables" "evaluate.env" "vlm-sft.ownedVariables" "fabric.env" "vlm-sft.ownedVariables" "serve.args" "vlm-sft.ownedServeArguments" }}
 {{- range $place, $table := $owned }}
 {{- $path := splitList "." $place }}
-{{- $given := index $.Values (first $path) (last $path) }}
+{{- $given := include "vlm-sft.given" (index $.Values (first $path) (last $path)) | fromJson }}
 {{- range $name, $key := (include $table $ | fromYaml) }}
 {{- if hasKey $given $name }}
 {{- $problems = append $problems (printf "%s.%s: set, but the chart sets it from %s; remove it here" $place $name $key) }}
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range $name, $key := dict "model" "model.id" "model_revision" "model.revision" "val_dataset" "evaluate.dataset" "result_path" "the run directory" "adapters" "the run directory" "use_hf" "model.id" }}
-{{- if hasKey $.Values.evaluate.args $name }}
+{{- range $name, $key := dict "model" "model.id" "model_revision" "model.revision" "val_dataset" "evaluate.dataset" "result_path" "the release name" "adapters" "evaluate.model" "use_hf" "model.id" "infer_backend" "evaluate.engine" }}
+{{- if hasKey (include "vlm-sft.given" $.Values.evaluate.args | fromJson) $name }}
 {{- $problems = append $problems (printf "evaluate.args.%s: set, but the chart sets it from %s; remove it here" $name $key) }}
 {{- end }}
 {{- end -}}

@@ -30,6 +30,19 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ (index .root.Values.storage .claim).existingClaim | default (printf "%s-%s" .root.Release.Name .claim) }}
 {{- end }}
 
+{{/* "true" unless the DDP check, which mounts no claim, is all that is enabled. Claims that exist stay in the release, because
+     Helm would delete those that are not kept. */}}
+{{- define "vlm-sft.hasClaims" -}}
+{{- $has := not .Values.ddpCheck.enabled }}
+{{- range list "prepare" "train" "evaluate" "jupyter" "dataPod" "export" "serve" "tensorboard" "sync" }}
+{{- $has = or $has (index $.Values .).enabled }}
+{{- end }}
+{{- range list "cache" "outputs" }}
+{{- $has = or $has (lookup "v1" "PersistentVolumeClaim" $.Release.Namespace (printf "%s-%s" $.Release.Name .)) }}
+{{- end }}
+{{- if $has }}true{{ end }}
+{{- end }}
+
 {{/* Any value as JSON that is valid YAML: toJson does not escape characters that YAML treats as a line break (U+0085) or
      refuses (other control characters, U+FEFF).
      Usage: {{ include "vlm-sft.json" $value }} */}}

@@ -23,6 +23,47 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
+{{/* Labels and annotations of a pod template.
+     Usage: {{ include "vlm-sft.podMetadata" (dict "root" $ "component" "train" "annotations" dict) }} */}}
+{{- define "vlm-sft.podMetadata" -}}
+labels:
+  {{- include "vlm-sft.selectorLabels" . | nindent 2 }}
+  {{- include "vlm-sft.ownLabels" .root | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.podAnnotations }}
+annotations: {{ include "vlm-sft.json" . }}
+{{- end }}
+{{- end }}
+
+{{/* podLabels, one line each. */}}
+{{- define "vlm-sft.ownLabels" -}}
+{{- range $name, $value := .Values.podLabels }}
+{{ include "vlm-sft.json" $name }}: {{ include "vlm-sft.json" $value }}
+{{- end }}
+{{- end }}
+
+{{/* Environment variables of the values, one item each. */}}
+{{- define "vlm-sft.extraEnv" -}}
+{{- range $name, $value := include "vlm-sft.given" .Values.extraEnv | fromJson }}
+- {name: {{ $name }}, value: {{ kindIs "string" $value | ternary $value (toJson $value) | include "vlm-sft.literal" }}}
+{{- end }}
+{{- if or .Values.caCertificates.configMap .Values.caCertificates.secret }}
+{{- range list "SSL_CERT_FILE" "REQUESTS_CA_BUNDLE" "CURL_CA_BUNDLE" "AWS_CA_BUNDLE" }}
+- {name: {{ . }}, value: /certificates/ca.crt}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* `envFrom` of a container, if the values name a source. `trackers` adds the Secret of the trackers.
+     Usage: {{ include "vlm-sft.envFrom" (dict "root" $ "trackers" true) }} */}}
+{{- define "vlm-sft.envFrom" -}}
+{{- $sources := .root.Values.extraEnvFrom }}
+{{- $secret := .trackers | ternary .root.Values.train.trackers.secretName "" }}
+{{- if $secret }}{{ $sources = append $sources (dict "secretRef" (dict "name" $secret)) }}{{ end }}
+{{- with $sources -}}
+envFrom: {{ include "vlm-sft.json" . }}
+{{- end }}
+{{- end }}
+
 {{/* Environment of a container. `hub` is "online", "offline" (no hub client uses the network) or "none" (no token).
      Usage: {{ include "vlm-sft.env" (dict "root" $ "hub" "online") }} */}}
 {{- define "vlm-sft.env" -}}
@@ -34,6 +75,7 @@ securityContext:
 - {name: TORCHINDUCTOR_CACHE_DIR, value: /tmp/inductor}
 - {name: MPLCONFIGDIR, value: /tmp/matplotlib}
 - {name: PYTHONUNBUFFERED, value: "1"}
+{{- with include "vlm-sft.extraEnv" .root }}{{ . }}{{ end }}
 {{- if eq .hub "offline" }}
 - {name: HF_HUB_OFFLINE, value: "1"}
 {{- end }}
@@ -64,6 +106,31 @@ limits: {{ merge (dict) $devices (.resources.limits | default dict) | include "v
 - {name: cache, mountPath: /cache}
 - {name: outputs, mountPath: /outputs}
 - {name: tmp, mountPath: /tmp}
+{{- range .Values.storage.extra }}
+{{- $mount := dict "name" (printf "extra-%s" .name) "mountPath" .mountPath "readOnly" (ne (toString .readOnly) "false") }}
+{{- with .subPath }}{{ $_ := set $mount "subPath" . }}{{ end }}
+- {{ include "vlm-sft.json" $mount }}
+{{- end }}
+{{- include "vlm-sft.certificates.mount" . }}
+{{- end }}
+
+{{/* The file of caCertificates, as a mount and as a volume. */}}
+{{- define "vlm-sft.certificates.mount" -}}
+{{- if or .Values.caCertificates.configMap .Values.caCertificates.secret }}
+- {name: certificates, mountPath: /certificates, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "vlm-sft.certificates.volume" -}}
+{{- $items := list (dict "key" .Values.caCertificates.key "path" "ca.crt") }}
+{{- with .Values.caCertificates.configMap }}
+- name: certificates
+  configMap: {{ dict "name" . "items" $items | include "vlm-sft.json" }}
+{{- end }}
+{{- with .Values.caCertificates.secret }}
+- name: certificates
+  secret: {{ dict "secretName" . "items" $items | include "vlm-sft.json" }}
+{{- end }}
 {{- end }}
 
 {{/* Volumes. `shm` [bytes] adds /dev/shm; `token` adds an API token with the pod's single permission.
@@ -75,6 +142,20 @@ limits: {{ merge (dict) $devices (.resources.limits | default dict) | include "v
   persistentVolumeClaim: {claimName: {{ include "vlm-sft.claimName" (dict "root" .root "claim" "outputs") | quote }}}
 - name: tmp
   emptyDir: {}
+{{- range .root.Values.storage.extra }}
+{{- $readOnly := ne (toString .readOnly) "false" }}
+- name: extra-{{ .name }}
+  {{- with .existingClaim }}
+  persistentVolumeClaim: {{ dict "claimName" . "readOnly" $readOnly | include "vlm-sft.json" }}
+  {{- end }}
+  {{- with .nfs }}
+  nfs: {{ merge (dict "readOnly" $readOnly) . | include "vlm-sft.json" }}
+  {{- end }}
+  {{- with .hostPath }}
+  hostPath: {{ dict "path" . | include "vlm-sft.json" }}
+  {{- end }}
+{{- end }}
+{{- include "vlm-sft.certificates.volume" .root }}
 {{- with .shm }}
 - name: shm
   emptyDir: {medium: Memory, sizeLimit: {{ . | toJson }}}
@@ -150,5 +231,8 @@ runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- with $values.scheduling.priorityClassName }}
 priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with $values.scheduling.schedulerName }}
+schedulerName: {{ . | quote }}
 {{- end }}
 {{- end }}

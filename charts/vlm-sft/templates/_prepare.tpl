@@ -96,6 +96,18 @@ volcano.as: {of: [volcano], option: --as, default: rows}
 {{ .Values.model.id }}{{ with .Values.model.revision }}@{{ . }}{{ end }}
 {{- end }}
 
+{{/* The model on the hub that the preparation downloads, or nothing: the evaluated one, or model.id, the base of an adapter. */}}
+{{- define "vlm-sft.modelToFetch" -}}
+{{- $id := include "vlm-sft.evaluatesHubModel" . | empty | ternary (include "vlm-sft.modelAtRevision" .) .Values.evaluate.model }}
+{{- if and .Values.model.download $id (not (hasPrefix "/" $id)) (or .Values.train.enabled .Values.evaluate.enabled) }}{{ $id }}{{ end }}
+{{- end }}
+
+{{/* "true" when the evaluated model is on the hub, and so is not an adapter of model.id. */}}
+{{- define "vlm-sft.evaluatesHubModel" -}}
+{{- $evaluate := .Values.evaluate }}
+{{- if and $evaluate.enabled $evaluate.model (not (hasPrefix "/" $evaluate.model)) }}true{{ end }}
+{{- end }}
+
 {{/* "true" when the preparation loads its files with ms-swift and the model's template; without images it cannot. */}}
 {{- define "vlm-sft.verifies" -}}
 {{- $prepare := .Values.prepare }}
@@ -107,13 +119,16 @@ volcano.as: {of: [volcano], option: --as, default: rows}
 {{- define "vlm-sft.prepare.steps" -}}
 {{- $prepare := .Values.prepare }}
 {{- $steps := list }}
+{{- $trackers := include "vlm-sft.trackers" . | fromJsonArray }}
+{{- if and $trackers .Values.train.enabled }}
+{{- $steps = append $steps (dict "name" "trackers" "command" (concat (list "vlm-sft" "trackers") $trackers)) }}
+{{- end }}
 {{- range $i, $command := $prepare.commands }}
 {{- $steps = append $steps (dict "name" (printf "command-%d" $i) "command" $command) }}
 {{- end }}
 {{- range include "vlm-sft.hubSteps" . | fromJsonArray }}{{ $steps = append $steps . }}{{ end }}
-{{- $model := .Values.model }}
-{{- if and $model.download $model.id (not (hasPrefix "/" $model.id)) (or .Values.train.enabled .Values.evaluate.enabled) }}
-{{- $steps = append $steps (dict "name" "model" "command" (list "vlm-sft" "fetch" (include "vlm-sft.modelAtRevision" .))) }}
+{{- with include "vlm-sft.modelToFetch" . }}
+{{- $steps = append $steps (dict "name" "model" "command" (list "vlm-sft" "fetch" .)) }}
 {{- end }}
 {{- $made := include "vlm-sft.prepared" . | fromJson }}
 {{- if and $made.archives $prepare.downloadImages (not $prepare.skipImages) }}
@@ -145,10 +160,11 @@ volcano.as: {of: [volcano], option: --as, default: rows}
 {{- if and .Values.prepare.enabled .Values.prepare.dataset (gt (int .Values.prepare.shards) 1) }}true{{ end }}
 {{- end }}
 
-{{/* Workload that releases another one, or nothing: prepare -> convert -> train, without those that do not run.
+{{/* Workload that releases another one, or nothing: prepare -> convert -> train, without those that do not run. Without training
+     they release the evaluation.
      Usage: {{ include "vlm-sft.before" (dict "root" $ "component" "train") }} */}}
 {{- define "vlm-sft.before" -}}
-{{- if and (eq .component "train") (include "vlm-sft.convert.runs" .root) -}}
+{{- if and (ne .component "convert") (include "vlm-sft.convert.runs" .root) -}}
 convert
 {{- else if include "vlm-sft.prepare.runs" .root -}}
 prepare
@@ -163,6 +179,8 @@ prepare
 {{- $next = list "convert" }}
 {{- else if .root.Values.train.enabled }}
 {{- $next = list "train" }}
+{{- else if .root.Values.evaluate.enabled }}
+{{- $next = list "evaluate" }}
 {{- end -}}
 {{ $next | toJson }}
 {{- end }}

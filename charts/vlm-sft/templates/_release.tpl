@@ -4,9 +4,10 @@
      applies manifests of an earlier revision and so holds Jobs again that were released since; the hooks release them.
      Usage: {{ include "vlm-sft.releaser" (dict "root" $ "component" "prepare" "next" (list "train")) }} */}}
 {{- define "vlm-sft.releaser" -}}
-{{- $name := printf "%s-%s" .root.Release.Name .component }}
+{{- $name := include "vlm-sft.releaserName" . }}
 {{- $may := dict .component (list "get") }}
 {{- range .next }}{{ $_ := set $may . (list "get" "patch") }}{{ end -}}
+{{- if not .root.Values.serviceAccount.name -}}
 apiVersion: v1
 kind: ServiceAccount
 metadata:
@@ -37,6 +38,7 @@ metadata:
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
 subjects:
   - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .root.Release.Namespace | quote }}}
+{{- end }}
 {{- $hook := dict "root" .root "component" "rollback" }}
 {{- range .next }}
 ---
@@ -51,11 +53,10 @@ metadata:
 spec:
   backoffLimit: 2
   template:
-    metadata:
-      labels: {{- include "vlm-sft.selectorLabels" $hook | nindent 8 }}
+    metadata: {{- include "vlm-sft.podMetadata" $hook | nindent 6 }}
     spec:
       restartPolicy: Never
-      serviceAccountName: {{ $name }}
+      serviceAccountName: {{ $name | quote }}
       {{- include "vlm-sft.podBasics" (dict "root" $.root "component" "rollback" "gpus" 0) | nindent 6 }}
       containers:
         - name: release
@@ -78,6 +79,12 @@ spec:
           emptyDir: {}
         {{- include "vlm-sft.tokenVolume" $.root | nindent 8 }}
 {{- end }}
+{{- end }}
+
+{{/* Account of a workload that releases others.
+     Usage: {{ include "vlm-sft.releaserName" (dict "root" $ "component" "prepare") }} */}}
+{{- define "vlm-sft.releaserName" -}}
+{{ .root.Values.serviceAccount.name | default (printf "%s-%s" .root.Release.Name .component) }}
 {{- end }}
 
 {{/* Volume with an API token for the pod's single permission. */}}

@@ -30,6 +30,16 @@
 {{ dict "dataset" $dataset "val_dataset" $validation "marker" $marker | toJson }}
 {{- end }}
 
+{{/* File of the rows that ms-swift splits off for validation, in the run directory; empty where it splits none. */}}
+{{- define "vlm-sft.splitSet" -}}
+{{- $train := .Values.train }}
+{{- $args := include "vlm-sft.given" $train.args | fromJson }}
+{{- $splits := gt (get $args "split_dataset_ratio" | default 0 | float64) 0.0 }}
+{{- if and $train.enabled $splits (eq $train.backend "swift") (ne (toString (get $args "streaming")) "true") -}}
+{{ include "vlm-sft.runDir" . }}/val_dataset.jsonl
+{{- end }}
+{{- end }}
+
 {{/* Arguments that training and evaluation share, as JSON.
      Usage: {{ include "vlm-sft.modelArguments" $ | fromJson }} */}}
 {{- define "vlm-sft.modelArguments" -}}
@@ -38,7 +48,7 @@
 {{ $args | toJson }}
 {{- end }}
 
-{{/* Everything in train.yaml except output_dir, as JSON {"args", "env"}. It identifies the run. */}}
+{{/* Everything in train.yaml except output_dir, as JSON {"args", "env"}. */}}
 {{- define "vlm-sft.trainRun" -}}
 {{- $train := .Values.train }}
 {{- $batch := include "vlm-sft.batch" . | fromJson }}
@@ -59,9 +69,70 @@
 {{ dict "args" $args "env" $env | toJson }}
 {{- end }}
 
-{{/* Run directory, with a hash of the config: a run with a changed config never loads the optimizer state of another run. */}}
+{{/* What identifies the run, in the form of train.yaml: the arguments and variables that change what is learned, in one spelling
+     each. files/same-run.yaml has the others, with reasons. */}}
+{{- define "vlm-sft.identity" -}}
+{{- $run := include "vlm-sft.trainRun" . | fromJson }}
+{{- $args := $run.args }}
+{{- $same := .Files.Get "files/same-run.yaml" | fromYaml }}
+{{- if eq (get $args "eval_strategy" | default (get $args "save_strategy") | toString) "no" }}
+{{- $_ := set $args "split_dataset_ratio" 0 }}{{/* as ms-swift does: no validation, no rows for it */}}
+{{- end }}
+{{- $ignored := list }}
+{{- range $same.arguments }}{{ $ignored = concat $ignored .names }}{{ end }}
+{{- $decides := false }}
+{{- range $same.validation.countWith }}{{ $decides = or $decides (not (has (get $args . | toString) (list "" "<nil>" "false"))) }}{{ end }}
+{{- if not $decides }}{{ $ignored = concat $ignored $same.validation.names }}{{ end }}
+{{- if has $args.lr_scheduler_type $same.stepsOfSchedules.schedules }}{{ $ignored = concat $ignored $same.stepsOfSchedules.names }}{{ end }}
+{{- if eq .Values.train.backend "swift" }}
+{{- $ignored = concat $ignored $same.sizes.arguments }}
+{{- $_ := set $args "effective_batch_size" (include "vlm-sft.batch" . | fromJson).effective }}
+{{- end }}
+{{- $patterns := $same.sizes.variables }}
+{{- range $same.variables }}{{ $patterns = concat $patterns .patterns }}{{ end }}
+{{- $pattern := printf "(?i)^(%s)$" (join "|" $patterns | replace "*" ".*") }}
+{{- $changing := dict "args" dict "env" dict }}
+{{- range $part, $given := $run }}
+{{- range $name, $value := $given }}
+{{- if not (eq $part "args" | ternary (has $name $ignored) (regexMatch $pattern $name)) }}
+{{- if not (has $name (list "model_revision" "system")) }}{{/* texts, even if they look like a number */}}
+{{- $value = (include "vlm-sft.canonical" $value | fromJson).value }}
+{{- end }}
+{{- $_ := set (get $changing $part) $name $value }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- include "vlm-sft.swiftYaml" $changing | trim }}
+{{- end }}
+
+{{/* Annotations of the Jobs after a run that may be trained further, as JSON: its length, so that they run again. */}}
+{{- define "vlm-sft.lengthAnnotation" -}}
+{{- $steps := (.Files.Get "files/same-run.yaml" | fromYaml).stepsOfSchedules }}
+{{- $annotations := dict }}
+{{- if and .Values.train.enabled (has (get .Values.train.args "lr_scheduler_type") $steps.schedules) }}
+{{- $_ := set $annotations "vlm-sft/length" (pick .Values.train.args "num_train_epochs" "max_steps" | toJson) }}
+{{- end -}}
+{{ $annotations | toJson }}
+{{- end }}
+
+{{/* A value as ms-swift reads it, as JSON {"value"}: "1e-4" is 0.0001, "True" is true, and text with braces is a mapping. */}}
+{{- define "vlm-sft.canonical" -}}
+{{- $value := . }}
+{{- if kindIs "slice" . }}
+{{- $value = list }}
+{{- range . }}{{ $value = append $value (include "vlm-sft.canonical" . | fromJson).value }}{{ end }}
+{{- else if kindIs "string" . }}
+{{- if regexMatch "^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$" . }}{{ $value = float64 . }}
+{{- else if has (lower .) (list "true" "false") }}{{ $value = eq (lower .) "true" }}
+{{- else if and (hasPrefix "{" .) (not (hasKey (fromJson .) "Error")) }}{{ $value = toJson (fromJson .) }}
+{{- end }}
+{{- end -}}
+{{ dict "value" $value | toJson }}
+{{- end }}
+
+{{/* Run directory, with a hash of what identifies the run: a run never loads the optimizer state of another one. */}}
 {{- define "vlm-sft.runDir" -}}
-/outputs/{{ .Release.Name }}/{{ include "vlm-sft.trainRun" . | sha256sum | trunc 8 }}
+/outputs/{{ .Release.Name }}/{{ include "vlm-sft.identity" . | sha256sum | trunc 8 }}
 {{- end }}
 
 {{- define "vlm-sft.trainConfig" -}}
@@ -70,18 +141,21 @@
 {{- include "vlm-sft.swiftYaml" $run | trim }}
 {{- end }}
 
-{{/* evaluate.yaml; `vlm-sft evaluate` adds the checkpoint and the output path. */}}
+{{/* evaluate.yaml; `vlm-sft evaluate` adds the model and the output path. */}}
 {{- define "vlm-sft.evaluateConfig" -}}
 {{- $evaluate := .Values.evaluate }}
 {{- $datasets := include "vlm-sft.datasets" . | fromJson }}
 {{- $args := include "vlm-sft.modelArguments" . | fromJson }}
+{{- if include "vlm-sft.evaluatesHubModel" . }}{{ $args = omit $args "model" "model_revision" }}{{ end }}
+{{- if not .Values.model.id }}{{ $args = omit $args "model" }}{{ end }}
 {{- $trained := include "vlm-sft.given" .Values.train.args | fromJson }}
 {{- range list "model_type" "template" "torch_dtype" "max_length" "attn_impl" "system" }}
 {{- if hasKey $trained . }}{{ $_ := set $args . (get $trained .) }}{{ end }}
 {{- end }}
 {{- range $name, $value := include "vlm-sft.given" $evaluate.args | fromJson }}{{ $_ := set $args $name $value }}{{ end }}
 {{- $own := include "vlm-sft.readable" (dict "root" . "datasets" $evaluate.dataset) | fromJsonArray }}
-{{- $_ := set $args "val_dataset" ($own | default $datasets.val_dataset) }}
+{{- $split := include "vlm-sft.splitSet" . }}
+{{- $_ := set $args "val_dataset" ($own | default $datasets.val_dataset | default ($split | empty | ternary (list) (list $split))) }}
 {{- $env := include "vlm-sft.given" .Values.train.env | fromJson }}
 {{- range $name, $value := include "vlm-sft.given" $evaluate.env | fromJson }}{{ $_ := set $env $name $value }}{{ end }}
 {{- if eq .Values.train.accelerator "cpu" }}

@@ -9,8 +9,7 @@ podFailurePolicy:
     - action: FailJob
       onExitCodes: {operator: In, values: [42]}
 template:
-  metadata:
-    labels: {{- include "vlm-sft.selectorLabels" (dict "root" . "component" "export") | nindent 6 }}
+  metadata: {{- include "vlm-sft.podMetadata" (dict "root" . "component" "export" "annotations" (include "vlm-sft.lengthAnnotation" . | fromJson)) | nindent 4 }}
   spec:
     restartPolicy: Never
     {{- include "vlm-sft.podBasics" (dict "root" . "component" "export" "gpus" $gpus) | nindent 4 }}
@@ -20,6 +19,7 @@ template:
         command: [vlm-sft, export, {{ include "vlm-sft.runDir" . }}, --gpus={{ $gpus }}]
         env:
           {{- include "vlm-sft.env" (dict "root" . "hub" (.Values.offline | ternary "offline" "online")) | nindent 10 }}
+        {{- with include "vlm-sft.envFrom" (dict "root" . "trackers" false) }}{{ . | nindent 8 }}{{ end }}
         resources: {{- include "vlm-sft.resources" (dict "root" . "resources" $export.resources "gpus" $gpus) | nindent 10 }}
         volumeMounts: {{- include "vlm-sft.volumeMounts" . | nindent 10 }}
     volumes: {{- include "vlm-sft.volumes" (dict "root" .) | nindent 6 }}

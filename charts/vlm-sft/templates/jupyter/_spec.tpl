@@ -12,6 +12,7 @@ containers:
       - --token-file=/outputs/{{ .Release.Name }}/jupyter-token
       - --root-dir=/outputs
     env: {{- include "vlm-sft.env" (dict "root" . "hub" "online") | nindent 6 }}
+    {{- with include "vlm-sft.envFrom" (dict "root" . "trackers" false) }}{{ . | nindent 4 }}{{ end }}
     ports:
       - {name: http, containerPort: 8888}
     readinessProbe:

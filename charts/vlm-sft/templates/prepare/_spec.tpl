@@ -37,15 +37,13 @@ podFailurePolicy:
     - action: FailJob
       onExitCodes: {operator: In, values: [2, 42]}
 template:
-  metadata:
-    labels: {{- include "vlm-sft.selectorLabels" . | nindent 6 }}
-    annotations:
-      # Container whose log `kubectl logs` shows: the step with the most useful one.
-      kubectl.kubernetes.io/default-container: {{ has "data" $names | ternary "data" (first $names) }}
+  # default-container: `kubectl logs` shows the step with the most useful log.
+  {{- $annotations := dict "kubectl.kubernetes.io/default-container" (has "data" $names | ternary "data" (first $names)) }}
+  metadata: {{- include "vlm-sft.podMetadata" (merge (dict "annotations" $annotations) .) | nindent 4 }}
   spec:
     restartPolicy: Never
     {{- if $released }}
-    serviceAccountName: {{ .root.Release.Name }}-{{ .component }}
+    serviceAccountName: {{ include "vlm-sft.releaserName" . | quote }}
     {{- end }}
     {{- include "vlm-sft.podBasics" (dict "root" .root "component" .component "gpus" 0 "nodes" $pods) | nindent 4 }}
     {{- with initial $steps }}
@@ -60,7 +58,7 @@ template:
 {{- end }}
 
 {{/* One step as a container. The data step of several pods gets its part from the index that an Indexed Job sets; with --verify it
-     gets the variables of training, which limit the tokens of an image.
+     gets the variables of training, which limit the tokens of an image; `trackers` gets those and the Secret.
      Usage: {{ include "vlm-sft.prepare.container" (dict "root" $ "step" $step "pods" 1) }} */}}
 {{- define "vlm-sft.prepare.container" -}}
 {{- $isData := eq .step.name "data" -}}
@@ -76,11 +74,17 @@ template:
     {{- end }}
   env:
     {{- include "vlm-sft.env" (dict "root" .root "hub" (eq .step.name "release" | ternary "none" "online")) | nindent 4 }}
-    {{- if and $isData (include "vlm-sft.verifies" .root) }}
+    {{- if or (eq .step.name "trackers") (and $isData (include "vlm-sft.verifies" .root)) }}
     {{- range $name, $value := include "vlm-sft.given" .root.Values.train.env | fromJson }}
     - {name: {{ $name }}, value: {{ kindIs "string" $value | ternary $value (toJson $value) | include "vlm-sft.literal" }}}
     {{- end }}
     {{- end }}
+  {{- if eq .step.name "trackers" }}
+    {{- with include "vlm-sft.swanlabMode" .root }}
+    - {name: SWANLAB_MODE, value: {{ include "vlm-sft.literal" . }}}
+    {{- end }}
+  {{- end }}
+  {{- with include "vlm-sft.envFrom" (dict "root" .root "trackers" (eq .step.name "trackers")) }}{{ . | nindent 2 }}{{ end }}
   resources: {{- include "vlm-sft.resources" (dict "root" .root "resources" .root.Values.prepare.resources "gpus" 0) | nindent 4 }}
   volumeMounts:
     {{- include "vlm-sft.volumeMounts" .root | nindent 4 }}

@@ -3,8 +3,7 @@
 {{- $serve := .Values.serve }}
 {{- $vllm := eq $serve.engine "vllm" }}
 {{- $gpus := eq .Values.train.accelerator "gpu" | ternary (int $serve.gpus) 0 -}}
-metadata:
-  labels: {{- include "vlm-sft.selectorLabels" (dict "root" . "component" "serve") | nindent 4 }}
+metadata: {{- include "vlm-sft.podMetadata" (dict "root" . "component" "serve") | nindent 2 }}
 spec:
   {{- include "vlm-sft.podBasics" (dict "root" . "component" "serve" "gpus" $gpus) | nindent 2 }}
   containers:
@@ -27,6 +26,7 @@ spec:
           valueFrom: {secretKeyRef: {name: {{ .name | quote }}, key: {{ .key | quote }}}}
         {{- end }}
         {{- end }}
+      {{- with include "vlm-sft.envFrom" (dict "root" . "trackers" false) }}{{ . | nindent 6 }}{{ end }}
       ports:
         - {name: http, containerPort: 8000}
       # One hour: loading takes minutes, and a first download takes longer.

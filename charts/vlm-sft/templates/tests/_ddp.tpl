@@ -15,8 +15,7 @@ completions: {{ $nodes }}
 parallelism: {{ $nodes }}
 {{- end }}
 template:
-  metadata:
-    labels: {{- include "vlm-sft.selectorLabels" (dict "root" . "component" "ddp-check") | nindent 6 }}
+  metadata: {{- include "vlm-sft.podMetadata" (dict "root" . "component" "ddp-check") | nindent 4 }}
   spec:
     restartPolicy: Never
     {{- if gt $nodes 1 }}
@@ -34,12 +33,20 @@ template:
           - --gpus={{ $gpus }}
           - --processes={{ int $train.gpusPerNode }}
           - --timeout-s={{ $check.timeoutSeconds | toJson }}
+          - --samples={{ $check.samples | toJson }}
+          - --features={{ $check.features | toJson }}
+          - --classes={{ $check.classes | toJson }}
+          - --epochs={{ $check.epochs | toJson }}
+          - --batch={{ $check.batchSize | toJson }}
+          - --learning-rate={{ $check.learningRate | toJson }}
+          - --seed={{ $check.seed | toJson }}
         env:
           - {name: HOME, value: /tmp}
           - {name: USER, value: vlm-sft}
           - {name: PYTHONUNBUFFERED, value: "1"}
+          {{- with include "vlm-sft.extraEnv" . }}{{ . | nindent 10 }}{{ end }}
           {{- range $name, $value := include "vlm-sft.given" $train.env | fromJson }}
-          {{- if not (hasKey $.Values.fabric.env $name) }}
+          {{- if not (or (hasKey $.Values.fabric.env $name) (hasKey $.Values.extraEnv $name)) }}
           - name: {{ $name }}
             value: {{ kindIs "string" $value | ternary $value (toJson $value) | include "vlm-sft.literal" }}
           {{- end }}
@@ -52,13 +59,16 @@ template:
           - {name: MASTER_PORT, value: "29500"}
           {{- end }}
           {{- with include "vlm-sft.fabric.env" . }}{{ . | trim | nindent 10 }}{{ end }}
+        {{- with include "vlm-sft.envFrom" (dict "root" . "trackers" false) }}{{ . | nindent 8 }}{{ end }}
         resources: {{- include "vlm-sft.resources" (dict "root" . "resources" $check.resources "gpus" $gpus "more" $devices) | nindent 10 }}
         volumeMounts:
           - {name: tmp, mountPath: /tmp}
           - {name: shm, mountPath: /dev/shm}
+          {{- include "vlm-sft.certificates.mount" . | nindent 10 }}
     volumes:
       - name: tmp
         emptyDir: {}
+      {{- include "vlm-sft.certificates.volume" . | nindent 6 }}
       - name: shm
         emptyDir: {medium: Memory, sizeLimit: {{ $check.shmSize | toJson }}}
 {{- end }}

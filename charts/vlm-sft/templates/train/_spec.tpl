@@ -7,13 +7,12 @@
 {{- $released := include "vlm-sft.train.releases" . | fromJsonArray }}
 {{- $marker := (include "vlm-sft.datasets" . | fromJson).marker -}}
 template:
-  metadata:
-    labels: {{- include "vlm-sft.selectorLabels" (dict "root" . "component" "train") | nindent 6 }}
+  metadata: {{- include "vlm-sft.podMetadata" (dict "root" . "component" "train") | nindent 4 }}
   spec:
     restartPolicy: Never
     terminationGracePeriodSeconds: {{ $train.terminationGracePeriodSeconds | toJson }}
     {{- if $released }}
-    serviceAccountName: {{ .Release.Name }}-train
+    serviceAccountName: {{ include "vlm-sft.releaserName" (dict "root" . "component" "train") | quote }}
     {{- end }}
     {{- if and (gt $nodes 1) (eq $train.launcher "job") }}
     subdomain: {{ .Release.Name }}-train
@@ -30,12 +29,27 @@ template:
           - /config/train.yaml
           - --gpus={{ $gpus }}
           - --min-free-gib={{ $train.minFreeGib | toJson }}
+          - --links=/outputs/by_date
           - --grace-s={{ sub (int $train.terminationGracePeriodSeconds) 30 | max 1 }}
           {{- with $marker }}
           - {{ printf "--data-marker=%s" . | include "vlm-sft.literal" }}
           {{- end }}
           {{- if .Values.model.gated }}
           - --gated
+          {{- end }}
+          {{- if has $train.logBatches (list "first-last" "all") }}
+          - --log-batches={{ $train.logBatches }}
+          {{- end }}
+          {{- if int .Values.evaluate.everySteps }}
+          - --curve-task={{ .Values.evaluate.task }}
+          - --curve-steps={{ .Values.evaluate.everySteps | toJson }}
+          - --curve-samples={{ .Values.evaluate.everyStepsSamples | toJson }}
+          {{- with get .Values.evaluate.args "max_new_tokens" }}
+          - --curve-tokens={{ toJson . }}
+          {{- end }}
+          {{- end }}
+          {{- if $train.keepBest }}
+          - --keep-best
           {{- end }}
           {{- range $released }}
           - --then-release={{ include "vlm-sft.target" (dict "root" $ "component" .) }}
@@ -57,6 +71,7 @@ template:
           - {name: MASTER_PORT, value: "29500"}
           {{- end }}
           {{- with include "vlm-sft.fabric.env" . }}{{ . | trim | nindent 10 }}{{ end }}
+        {{- with include "vlm-sft.envFrom" (dict "root" . "trackers" true) }}{{ . | nindent 8 }}{{ end }}
         resources: {{- include "vlm-sft.resources" (dict "root" . "resources" $train.resources "gpus" $gpus "more" $devices) | nindent 10 }}
         volumeMounts:
           {{- include "vlm-sft.volumeMounts" . | nindent 10 }}
