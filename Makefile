@@ -14,7 +14,7 @@ endif
 VALUES := $(filter-out values/clusters/%,$(wildcard values/*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke test lint goldens swift-args lock bench e2e e2e-api clean
+.PHONY: help setup smoke test lint goldens swift-args lock experiments bench e2e e2e-api clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ goldens: setup ## re-render the goldens and the table of the chart README
 
 swift-args: setup ## re-read ms-swift's arguments from the installed release
 	@$(BIN)/python -m vlm_sft.swift_arguments.make_table
+
+experiments: setup ## train a CPU twin of every values file, and write how each was run
+	@$(BIN)/python tests/experiments/run_twins.py
+	@$(BIN)/python tests/experiments/readme_table.py
 
 bench: setup ## measure speed and memory against their floors
 	@for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
