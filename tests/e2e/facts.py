@@ -109,9 +109,9 @@ def index(pod: Any) -> str:
     return str(pod["metadata"].get("annotations", {}).get("batch.kubernetes.io/job-completion-index", ""))
 
 
-def running(k: Client, release: str) -> list[Any]:
-    """Return the running training pods."""
-    return [pod for pod in k.pods(release, "train") if pod["status"]["phase"] == "Running"]
+def running(k: Client, release: str, component: str = "train") -> list[Any]:
+    """Return the running pods of a component."""
+    return [pod for pod in k.pods(release, component) if pod["status"]["phase"] == "Running"]
 
 
 def wait_for_step(k: Client, release: str, step: int) -> str:
