@@ -22,8 +22,8 @@ def make_checkpoint() -> Callable[..., Path]:
         for name in ["optimizer.pt", "scheduler.pt", *ranks]:
             with zipfile.ZipFile(checkpoint / name, "w") as archive:  # as torch.save does
                 archive.writestr("archive/data.pkl", b"x" * 1000)
-        for name in ("args.json", "adapter_config.json"):
-            (checkpoint / name).write_text("{}")
+        (checkpoint / "args.json").write_text(json.dumps({"global_world_size": world_size}))
+        (checkpoint / "adapter_config.json").write_text("{}")
         (checkpoint / "trainer_state.json").write_text(json.dumps({"global_step": step}))
         return checkpoint
 

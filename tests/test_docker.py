@@ -1,6 +1,8 @@
 """The image's requirements are consistent. Building the image needs a container engine and is not part of the tests."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -38,3 +40,20 @@ def test_the_base_is_pinned_by_digest_and_nothing_runs_as_root() -> None:
     assert text.index("USER 1000:1000") > text.rindex("\nRUN ")
     copied = re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE)
     assert all((ROOT / path).exists() for paths in copied for path in paths.split())
+
+
+def test_extra_packages_keep_the_pinned_versions_that_results_depend_on(tmp_path: Path) -> None:
+    text = (ROOT / "docker/Dockerfile").read_text().replace("\\\n", " ")
+    (line,) = re.findall(r"^RUN (if .*EXTRAS.*)$", text, re.MULTILINE)
+    pip = tmp_path / "pip"  # a stand-in that notes what it is asked for
+    pip.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n[ "$1" != freeze ] || cat {tmp_path}/installed\n')
+    pip.chmod(0o755)
+    (tmp_path / "installed").write_text("ms_swift==4.6.0\nprotobuf==7.36.2\ntorch==2.15.0\ntorchcodec==1\n")
+    line = line.replace("/tmp/pinned.txt", f"{tmp_path}/pinned.txt")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-ec", line], check=True, env={"PATH": path, "EXTRAS": ""})
+    assert not (tmp_path / "asked").exists()
+    subprocess.run(["sh", "-ec", line], check=True, env={"PATH": path, "EXTRAS": "wandb==0.31.0 mlflow"})
+    install = f"install --constraint {tmp_path}/pinned.txt wandb==0.31.0 mlflow"
+    assert (tmp_path / "asked").read_text().splitlines() == ["freeze", install, "check"]
+    assert (tmp_path / "pinned.txt").read_text().splitlines() == ["ms_swift==4.6.0", "torch==2.15.0"]

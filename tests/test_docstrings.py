@@ -27,11 +27,11 @@ NAME_OF_USER = re.compile(r"\b(?:DIR|NAME)\b")
 OTHER_REPOSITORY = re.compile(r"(?:github\.com/)?[\w-]+/[\w-]+(?:@[0-9a-f]{7,})? [\w./-]+(?:@[0-9a-f]{7,})?")
 # What a run, a checkpoint or a rendered ConfigMap holds, and the data of a user.
 OUTPUTS = {
-    "adapter_model.safetensors", "args.json", "data.json", "evaluation/predictions.jsonl", "evaluation/scores.json",
-    "export/model.safetensors", "fire_bc_test.jsonl", "fire_bc_train.jsonl", "latest_checkpointed_iteration.txt",
-    "logging.jsonl", "metadata.json",
-    "predictions.jsonl", "record.json", "run_report.json", "scores.json", "stats.json", "train.jsonl", "train.yaml",
-    "trainer_state.json", "val.jsonl",
+    "adapter_model.safetensors", "args.json", "curve.jsonl", "data.json", "identity.json", "metrics.json",
+    "RESULTS.jsonl", "ROWS.jsonl", "run.yaml", "RUN_DIR/curve.jsonl", "scores.jsonl", "TASK/IDENTITY/predictions.jsonl",
+    "TASK/IDENTITY/parts/SHARD-of-SHARDS.jsonl", "export/model.safetensors", "fire_bc_test.jsonl",
+    "fire_bc_train.jsonl", "latest_checkpointed_iteration.txt", "logging.jsonl", "metadata.json", "predictions.jsonl",
+    "record.json", "run_report.json", "stats.json", "train.jsonl", "train.yaml", "trainer_state.json", "val.jsonl",
 }  # fmt: skip
 # Of ms-swift, accelerate and nccl-tests.
 OTHER_PROJECTS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "python" / "src" / "vlm_sft"
 # What every package may import: modules beside the packages that import nothing of vlm_sft but each other.
-COMMON = {"errors", "atomic_file", "lazy_group", "stop_signals", "suggest", "__version__"}
+COMMON = {"errors", "atomic_file", "lazy_group", "positions", "stop_signals", "suggest", "__version__"}
 # Package -> packages whose modules it may import. A sub-package is listed where its arrows are fewer than its parent's.
 ALLOWED = {
     "datasets": set(),
@@ -16,7 +16,7 @@ ALLOWED = {
     "runs": set(),
     "launch": set(),
     "cluster": set(),
-    "train": {"cluster", "launch", "runs", "swift_arguments"},
+    "train": {"cluster", "evaluate", "launch", "runs", "swift_arguments"},
     "evaluate": {"launch", "runs"},
     "export": {"launch", "runs"},
     "serve": {"launch", "runs"},
@@ -32,15 +32,21 @@ ALLOWED = {
 HEAVY = {"torch", "transformers", "datasets", "peft", "swift"}
 MAY_IMPORT_HEAVY = {
     "datasets/generic/hub_stream.py",
+    "train/swift_plugin/batch_log.py",
+    "train/swift_plugin/accuracy_curve.py",
     "train/swift_plugin/fsdp_checkpoint.py",
     "train/swift_plugin/megatron_callbacks.py",
+    "train/swift_plugin/row_order.py",
     "train/swift_plugin/run_recorder.py",
     "swift_arguments/make_table.py",
     "prepare/swift_load.py",
     "prepare/swift_template.py",
     "prepare/verify.py",
     "cluster/fetch_data.py",
+    "evaluate/loss_rows.py",
+    "evaluate/swift_rows.py",
     "export/fsdp_shards.py",
+    "ddp_check/mlp.py",
     "ddp_check/rank.py",
     "serve/server.py",
 }

@@ -73,7 +73,8 @@ def _evaluation(run_dir: Path) -> Iterator[Proof]:
     merged = [path.parent for path in run_dir.glob("checkpoint-*-merged/*.safetensors")]
     exported = load_file(run_dir / "export" / "model.safetensors")
     alike = bool(merged) and load_file(merged[0] / "model.safetensors")
-    lines = (run_dir / "evaluation" / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    (predictions,) = run_dir.glob("evaluation/*/*/predictions.jsonl")
+    lines = predictions.read_text(encoding="utf-8").splitlines()
     answers = [json.loads(line)["response"] for line in lines]
     written = sum(bool(answer) for answer in answers)
     yield Proof("the adapter can be merged", bool(merged), merged[0].name if merged else "no merged folder")
