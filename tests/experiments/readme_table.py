@@ -1,4 +1,4 @@
-"""The README's table of experiments, generated from the values files and from how `make experiments` has run them.
+"""The table of experiments in values/README.md, from the values files and from how `make experiments` ran them.
 
 python tests/experiments/readme_table.py
 """
@@ -21,7 +21,7 @@ from vlm_sft.genvalues.sizing.train_config import train_config  # noqa: E402
 from vlm_sft.genvalues.values.chart import Chart, load_chart  # noqa: E402
 from vlm_sft.genvalues.values.helm import Inputs, Setting  # noqa: E402
 
-README, RECORD = ROOT / "README.md", ROOT / "tests" / "data" / "experiments.yaml"
+README, RECORD = ROOT / "values" / "README.md", ROOT / "tests" / "data" / "experiments.yaml"
 BEGIN, END = "<!-- experiments: written by `make experiments` -->", "<!-- end of experiments -->"
 HEAD = ("values file", "question", "model", "data", "GPUs", "effective batch size", "GiB a GPU", "run on CPUs")
 QUESTION = re.compile(r"^# Question: (.*?)(?:   # Result: .*)?$", re.MULTILINE)
@@ -45,7 +45,7 @@ def row(chart: Chart, path: Path, record: Mapping[str, Any]) -> tuple[str, ...]:
     state = record.get(path.stem, {})
     run = ", ".join(state.get("ran", [])) or "no"
     note = state.get("note", "")
-    link = f"[{path.stem}](values/{path.name})"
+    link = f"[{path.stem}]({path.name})"
     shown = Path(model).name if train["enabled"] or evaluate["enabled"] else ""
     sizes_of = (_gpus(values), batch, _memory(chart, path, values))
     return (link, found[1], shown, _data(values), *sizes_of, f"{run}; {note}" if note else run)
@@ -92,7 +92,7 @@ def table() -> str:
 
 
 def main() -> None:
-    """Replace the table in the README."""
+    """Replace the table."""
     text = README.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN)
     README.write_text(f"{head}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The README's table of experiments is what the values files and the record of `make experiments` give."""
+"""The table of experiments is what the values files and the record of `make experiments` give."""
 
 import yaml
 from readme_table import BEGIN, END, README, RECORD, ROOT, table
