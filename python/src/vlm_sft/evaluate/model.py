@@ -10,10 +10,9 @@ from typing import Any
 
 from vlm_sft.errors import ConfigError
 from vlm_sft.runs.finished_run import finished_checkpoint, is_adapter, loadable
+from vlm_sft.runs.model_folder import missing
 from vlm_sft.runs.report import FILE
 
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tiktoken.model")
-PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 END_BYTES = 1 << 20  # hashed at both ends of each weight file: 60 GB are not read again
 
 
@@ -57,14 +56,8 @@ def find_model(name: str, base: str, revision: str = "") -> Model:
 
 def _need_files(folder: Path) -> None:
     """Refuse a folder without weights, tokenizer, or the processor of a vision model."""
-    config = _read(folder / "config.json")
-    wanted = {"weights": ["*.safetensors", "*.bin"], "tokenizer": TOKENIZERS}
-    if "vision_config" in config:
-        wanted["processor"] = PROCESSORS
-    for part, names in wanted.items():
-        if not any(any(folder.glob(pattern)) for pattern in names):
-            way_out = "copy the whole folder of the model, not only its weights"
-            raise ConfigError(f"model: {folder} has no {part}: none of {', '.join(names)}; {way_out}")
+    if lacks := list(missing(folder)):
+        raise ConfigError("\n".join(f"model: {lack}" for lack in lacks))
 
 
 def _adapter(folder: Path, base: str) -> Model:

@@ -15,10 +15,10 @@ from pathlib import Path
 from vlm_sft.launch.gpus import visible_gpus
 from vlm_sft.positions import positions, too_long
 from vlm_sft.runs.dataset_name import split_dataset
+from vlm_sft.runs.model_folder import missing, model_config
 from vlm_sft.runs.swift_config import SwiftConfig
 from vlm_sft.swift_arguments.check import Command, check_arguments
 from vlm_sft.train.installed import importable
-from vlm_sft.train.model_folder import missing, model_config
 from vlm_sft.train.nodes.place import read_place
 from vlm_sft.train.trackers import missing as missing_trackers
 

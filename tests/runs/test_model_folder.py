@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from vlm_sft.runs.model_folder import missing
 from vlm_sft.sample.model import write_model
-from vlm_sft.train.model_folder import missing
 
 TEXT: dict[str, Any] = {"model_type": "llama"}
 VISION: dict[str, Any] = {"model_type": "qwen3_vl", "vision_config": {"depth": 2}}
