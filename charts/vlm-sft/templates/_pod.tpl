@@ -236,3 +236,19 @@ priorityClassName: {{ . | quote }}
 schedulerName: {{ . | quote }}
 {{- end }}
 {{- end }}
+
+{{/* A Pod of its own, named after its content.
+     Usage: {{ include "vlm-sft.pod" (dict "root" $ "component" "jupyter" "spec" $spec) }} */}}
+{{- define "vlm-sft.pod" -}}
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ include "vlm-sft.hashedName" (dict "base" .root.Release.Name "component" .component "spec" .spec) }}
+  labels:
+    {{- include "vlm-sft.labels" . | nindent 4 }}
+    {{- include "vlm-sft.ownLabels" .root | nindent 4 }}
+  {{- with .root.Values.podAnnotations }}
+  annotations: {{ include "vlm-sft.json" . }}
+  {{- end }}
+spec: {{- .spec | nindent 2 }}
+{{- end }}
